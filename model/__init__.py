@@ -1,0 +1,1 @@
+"""SSVP, the method: towers, heads, training, evaluation, bundles. Knows nothing of HTTP."""

@@ -1,0 +1,67 @@
+"""The DINOv3 tower: images to class and patch tokens. Wraps timm.
+
+Knows timm's two kinds of DINOv3 model, ViT and ConvNeXt (D17); the method sees neither. It stops at the last
+block asked for: what lies above would cost time and change nothing.
+"""
+
+import timm
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.backbones.features import Normalise, TowerFeatures, tokens_on_grid
+from model.config import SSVPConfig
+
+
+class DinoTower(nn.Module):
+    """DINOv3 with its patch tokens opened.
+
+    Attributes:
+        class_width: channels of the class token.
+        level_widths: channels of each level's patch tokens.
+        model: the timm module; its state dict is what `dino.safetensors` holds.
+    """
+
+    def __init__(self, config: SSVPConfig) -> None:
+        super().__init__()
+        self.convolutional = "convnext" in config.dino_model
+        size = {} if self.convolutional else {"img_size": config.dino_size_px}
+        self.model = timm.create_model(
+            config.dino_model, pretrained=False, num_classes=0, **size, **config.dino_kwargs
+        )
+        self.normalise = Normalise(config.dino_mean, config.dino_std)
+        self.indices = [b - 1 for b in config.dino_blocks]
+        self.grid = config.grid
+        if self.indices[-1] >= len(self.model.feature_info):
+            raise ValueError(f"{config.dino_model} has {len(self.model.feature_info)} blocks")
+        self.level_widths = tuple(self.model.feature_info[i]["num_chs"] for i in self.indices)
+        self.class_width: int = self.level_widths[-1]
+
+    def forward(self, images: Tensor) -> TowerFeatures:
+        """Return eq. 1's DINO side; the class token is that of the last block asked for.
+
+        Args:
+            images: uint8 `[B, 3, S, S]`.
+        """
+        pixels = self.normalise(images)
+        return self._stages(pixels) if self.convolutional else self._transformer(pixels)
+
+    def _stages(self, pixels: Tensor) -> TowerFeatures:
+        maps = self.model.forward_intermediates(
+            pixels, indices=self.indices, stop_early=True, intermediates_only=True
+        )
+        pooled = maps[-1].mean(dim=(2, 3))  # [B, C]; a ConvNeXt has no class token, its pooled map is one
+        class_token = F.layer_norm(pooled, pooled.shape[-1:])
+        return TowerFeatures(class_token, tuple(tokens_on_grid(m, self.grid) for m in maps))
+
+    def _transformer(self, pixels: Tensor) -> TowerFeatures:
+        found = self.model.forward_intermediates(
+            pixels,
+            indices=self.indices,
+            return_prefix_tokens=True,
+            norm=True,
+            stop_early=True,
+            output_fmt="NLC",
+            intermediates_only=True,
+        )
+        prefix = found[-1][1]  # [B, 1 + registers, C]: the class token stands first
+        return TowerFeatures(prefix[:, 0], tuple(patches for patches, _ in found))

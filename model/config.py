@@ -1,0 +1,177 @@
+"""Every size and switch of a model in one flat, frozen record, and the presets.
+
+Knows names and numbers only. Anything that distinguishes one model from another stands here: no other
+module asks which preset it works for.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class SSVPConfig:
+    """Describe one model completely.
+
+    Blocks are counted from 1, as the paper counts them: transformer blocks of a ViT, stages of a
+    convolutional tower. The joint width D is the embedding width of the CLIP model.
+
+    Attributes:
+        name: the model's name, also the bundle's.
+        clip_model: open_clip architecture name, or a free label where `clip_config` is given.
+        clip_config: open_clip model config (`embed_dim`, `vision_cfg`, `text_cfg`, ...); empty: the one
+            open_clip registers under `clip_model`.
+        clip_size_px: side of the square image the CLIP tower sees.
+        clip_blocks: blocks whose patch tokens are used, one a level; the last one must be the tower's last.
+        clip_mean: per-channel mean of the CLIP tower's input, for values in [0, 1].
+        clip_std: per-channel standard deviation, likewise.
+        dino_model: timm architecture name.
+        dino_kwargs: constructor arguments that override that architecture's own.
+        dino_size_px, dino_blocks, dino_mean, dino_std: as for CLIP; any last block (D11).
+        grid: side of the patch grid both towers are brought to.
+        attention_heads: heads of the ATF and of the text-latent attention; divides D.
+        normal_words: words whose token embeddings start the normal states, one a prompt.
+        anomalous_words: likewise for the anomalous states.
+        background_tokens: learned vectors V_bg, shared by all prompts.
+        state_tokens: learned vectors V_state of each prompt.
+        latent_width: width of VCPG's latent z.
+        latent_tokens: M of D1, keys and values made from z; 1 is the paper to the letter.
+        local_topk: grid cells averaged into S_local, 1 for the maximum of eq. 18 (D3).
+        gamma: weight of S_local in S_final, eq. 19.
+        temperature: start of the learned softmax temperature tau (D8).
+        rarity_experts: add the in-image outlier maps as experts of AnomalyMoE (D16).
+        rarity_width: learned width in which rarity is measured.
+        map_size_px: side of the anomaly map that leaves the heads.
+        smoothing_sigma_px: standard deviation of the Gaussian on that map (D14).
+    """
+
+    name: str
+    clip_model: str
+    clip_size_px: int
+    clip_blocks: tuple[int, ...]
+    dino_model: str
+    dino_size_px: int
+    dino_blocks: tuple[int, ...]
+    grid: int
+    map_size_px: int
+    clip_config: Mapping[str, Any] = field(default_factory=dict)
+    clip_mean: tuple[float, float, float] = OPENAI_MEAN
+    clip_std: tuple[float, float, float] = OPENAI_STD
+    dino_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    dino_mean: tuple[float, float, float] = IMAGENET_MEAN
+    dino_std: tuple[float, float, float] = IMAGENET_STD
+    attention_heads: int = 8
+    normal_words: tuple[str, ...] = ("flawless", "perfect", "intact")
+    anomalous_words: tuple[str, ...] = ("damaged", "defective", "flawed")
+    background_tokens: int = 4
+    state_tokens: int = 4
+    latent_width: int = 256
+    latent_tokens: int = 4
+    local_topk: int = 1
+    gamma: float = 0.5
+    temperature: float = 0.07
+    rarity_experts: bool = False
+    rarity_width: int = 24
+    smoothing_sigma_px: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if len(self.clip_blocks) != len(self.dino_blocks) or not self.clip_blocks:
+            raise ValueError("clip_blocks and dino_blocks must name the same number of levels, at least 1")
+        for name in ("clip_blocks", "dino_blocks"):
+            blocks = getattr(self, name)
+            if list(blocks) != sorted(set(blocks)) or blocks[0] < 1:
+                raise ValueError(f"{name} must ascend from 1 or more: {blocks}")
+        if not self.normal_words or not self.anomalous_words:
+            raise ValueError("normal_words and anomalous_words must each name at least one state")
+        if not 0.0 <= self.gamma <= 1.0:
+            raise ValueError(f"gamma must lie in [0, 1]: {self.gamma}")
+        if not 1 <= self.local_topk <= self.grid**2:
+            raise ValueError(f"local_topk must lie in [1, grid^2]: {self.local_topk}")
+
+    @property
+    def levels(self) -> int:
+        """L, the number of fused levels."""
+        return len(self.clip_blocks)
+
+    @property
+    def prompts(self) -> int:
+        """P, normal and anomalous prompts together; the normal ones stand first."""
+        return len(self.normal_words) + len(self.anomalous_words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, the inverse of `from_dict`."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "SSVPConfig":
+        """Build a config from JSON values.
+
+        Raises:
+            ValueError: for unknown or missing fields, by name.
+        """
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown config fields: {', '.join(unknown)}")
+        tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        try:
+            return cls(**tupled)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+
+SSVP_LARGE = SSVPConfig(
+    name="ssvp-large",
+    clip_model="ViT-L-14-336-quickgelu",
+    clip_size_px=518,
+    clip_blocks=(6, 12, 18, 24),
+    dino_model="vit_large_patch16_dinov3",
+    dino_size_px=592,
+    dino_blocks=(3, 6, 9, 11),
+    grid=37,
+    map_size_px=518,
+)
+
+SSVP_NANO = SSVPConfig(
+    name="ssvp-nano",
+    clip_model="ssvp-nano-resnet",
+    clip_config={
+        "embed_dim": 128,
+        "vision_cfg": {"image_size": 256, "layers": [1, 2, 2, 1], "width": 16, "head_width": 64},
+        "text_cfg": {
+            "context_length": 40,
+            "vocab_size": 2048,
+            "width": 128,
+            "heads": 4,
+            "layers": 3,
+        },
+    },
+    clip_size_px=256,
+    clip_blocks=(1, 2, 3, 4),
+    dino_model="convnext_tiny",
+    dino_kwargs={"depths": [2, 2, 3, 1], "dims": [32, 64, 128, 256]},
+    dino_size_px=256,
+    dino_blocks=(1, 2, 3, 4),
+    grid=16,
+    map_size_px=256,
+    attention_heads=4,
+    background_tokens=2,
+    state_tokens=2,
+    latent_width=64,
+    local_topk=3,
+    rarity_experts=True,
+    smoothing_sigma_px=4.0,
+)
+
+PRESETS: Mapping[str, SSVPConfig] = {c.name: c for c in (SSVP_LARGE, SSVP_NANO)}
