@@ -1,0 +1,1 @@
+"""SSVP's trainable parts, one paper module a file, and their composition."""

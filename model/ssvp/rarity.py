@@ -1,0 +1,91 @@
+"""Rarity experts (D16, ours): how unlike the rest of its own image a patch is.
+
+Knows one image's tokens at a time; needs neither text nor other images. Both measures are written in matrix
+products, so that they export to ONNX.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NEIGHBOURS = 5
+NEIGHBOURHOOD = 1  # cells around a patch that do not count as others: a defect resembles itself
+RIDGE = 0.05  # of the mean variance, added to the covariance: bounds its condition number by 20 * K + 1
+NEWTON_STEPS = 18  # about 2 log2(condition) + 3 products bring the residual of the inverse below 1e-4
+
+
+def neighbour_mask(grid: int, radius: int) -> Tensor:
+    """Return bool `[N, N]`, True where two cells lie within `radius` of each other in both directions."""
+    row, column = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    row, column = row.flatten(), column.flatten()
+    near_rows = (row[:, None] - row[None]).abs() <= radius
+    near_columns = (column[:, None] - column[None]).abs() <= radius
+    return near_rows & near_columns
+
+
+def newton_schulz_inverse(matrices: Tensor, steps: int = NEWTON_STEPS) -> Tensor:
+    """Invert symmetric positive definite `[B, K, K]` by X <- X (2 I - A X), which converges quadratically.
+
+    The start A / (||A||_1 ||A||_inf) is the classical one of Ben-Israel and Cohen, convergent for every A.
+    """
+    identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    norm = matrices.abs().sum(dim=-1).amax(dim=-1)[:, None, None]  # symmetric: both norms agree
+    inverse = matrices / (norm * norm)
+    for _ in range(steps):
+        inverse = inverse @ (2.0 * identity - matrices @ inverse)
+    return inverse
+
+
+def mahalanobis_map(tokens: Tensor) -> Tensor:
+    """Return the Mahalanobis distance `[B, N]` of each token of `[B, N, K]` to its own image's tokens."""
+    width = tokens.shape[-1]
+    centred = tokens - tokens.mean(dim=1, keepdim=True)
+    covariance = centred.transpose(1, 2) @ centred / tokens.shape[1]  # [B, K, K]
+    identity = torch.eye(width, dtype=tokens.dtype, device=tokens.device)
+    mean_variance = (covariance * identity).sum(dim=(1, 2))[:, None, None] / width
+    inverse = newton_schulz_inverse(covariance + (RIDGE * mean_variance + 1e-6) * identity)
+    squared = ((centred @ inverse) * centred).sum(dim=-1)
+    return (squared.clamp_min(0.0) / width + 1e-6).sqrt()
+
+
+def isolation_map(tokens: Tensor, neighbours: Tensor) -> Tensor:
+    """Return 1 - the mean cosine of each token to its five most similar tokens elsewhere, `[B, N]`."""
+    unit = F.normalize(tokens, dim=-1)
+    cosine = (unit @ unit.transpose(1, 2)).masked_fill(neighbours, -1.0)
+    return 1.0 - cosine.topk(NEIGHBOURS, dim=-1).values.mean(dim=-1)
+
+
+class RarityExperts(nn.Module):
+    """Two maps of rarity per image, each as the probability that the patch is anomalous.
+
+    Distances are read beside their own mean and spread over the image: five times the usual distance says
+    more than the distance itself.
+    """
+
+    neighbours: Tensor
+    experts = 2
+
+    def __init__(self, token_widths: tuple[int, ...], width: int, grid: int) -> None:
+        super().__init__()
+        self.project = nn.ModuleList(nn.Linear(w, width) for w in token_widths)
+        self.read = nn.ModuleList(
+            nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 1)) for _ in range(self.experts)
+        )
+        self.register_buffer("neighbours", neighbour_mask(grid, NEIGHBOURHOOD), persistent=False)
+
+    def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
+        """Return probabilities `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
+        tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)]).sum(dim=0)
+        maps = (mahalanobis_map(tokens), isolation_map(tokens, self.neighbours))
+        return torch.cat([self._probability(m, r) for m, r in zip(maps, self.read, strict=True)], dim=-1)
+
+    @staticmethod
+    def _probability(distance: Tensor, read: nn.Module) -> Tensor:
+        mean = distance.mean(dim=-1, keepdim=True)
+        spread = ((distance - mean).square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+        standardised = (distance - mean) / spread
+        facts = torch.stack(
+            [distance, standardised, mean.expand_as(distance), spread.expand_as(distance)], dim=-1
+        )  # [B, N, 4]
+        probability: Tensor = torch.sigmoid(read(facts))
+        return probability  # [B, N, 1]
