@@ -1,0 +1,157 @@
+"""The model bundle: one folder with all that serving needs, checked before any of it is used.
+
+```
+BundleError
+├── BundleMissingError     no such folder, or a file the manifest names is not there
+├── BundleSchemaError      bundle.json is not one we can read
+└── BundleHashError        a file is not the one that was exported
+```
+Knows files and hashes; knows neither torch nor onnxruntime.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model.config import SSVPConfig
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "bundle.json"
+CLIP_FILE = "clip.safetensors"
+DINO_FILE = "dino.safetensors"
+PROMPTS_FILE = "prompts.safetensors"
+HEADS_FILE = "heads.onnx"
+GOLDEN_FILE = "golden.png"
+FILES = (CLIP_FILE, DINO_FILE, PROMPTS_FILE, HEADS_FILE, GOLDEN_FILE)
+SHIPPED = Path(__file__).parent / "bundles"
+
+
+class BundleError(Exception):
+    """A bundle cannot be used; the message is one line that says which and why."""
+
+
+class BundleMissingError(BundleError):
+    """The folder, or a file in it, does not exist."""
+
+
+class BundleSchemaError(BundleError):
+    """`bundle.json` is damaged, or of a schema this version does not know."""
+
+
+class BundleHashError(BundleError):
+    """A file's SHA-256 differs from the manifest's."""
+
+
+@dataclass(frozen=True)
+class GoldenRecord:
+    """The score that `golden.png` had when the bundle was exported, and how far it may stray."""
+
+    product: str
+    score: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`bundle.json`.
+
+    Attributes:
+        name: model name.
+        version: bundle version.
+        config: architecture and preprocessing.
+        default_threshold: image-level decision threshold in [0, 1].
+        map_threshold: map value from which a pixel counts as anomalous, in [0, 1].
+        golden: see `GoldenRecord`.
+        training: recipe, images, hours, hardware, as the training run recorded them.
+        metrics: figures measured on the exported bundle, with the data set's name.
+        files: SHA-256 of each file in hex.
+    """
+
+    name: str
+    version: str
+    config: SSVPConfig
+    default_threshold: float
+    map_threshold: float
+    golden: GoldenRecord
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose files are what its manifest says."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the bundle's files."""
+        return self.path / name
+
+
+def find_bundle(name_or_path: str) -> Path:
+    """Return the folder of a bundle given by path, or by the name of one shipped with the package.
+
+    Raises:
+        BundleMissingError: when neither exists.
+    """
+    for candidate in (Path(name_or_path), SHIPPED / name_or_path):
+        if (candidate / MANIFEST_FILE).is_file():
+            return candidate
+    raise BundleMissingError(f"bundle {name_or_path!r}: no folder with a {MANIFEST_FILE} of that name")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `bundle.json`, last of all files, so that an unfinished export is no bundle."""
+    values = {"schema_version": SCHEMA_VERSION, **asdict(manifest)}
+    values["config"] = manifest.config.to_dict()
+    (folder / MANIFEST_FILE).write_text(json.dumps(values, indent=2) + "\n")
+
+
+def read_bundle(name_or_path: str) -> Bundle:
+    """Find a bundle and check its schema and the hash of each file.
+
+    Raises:
+        BundleError: one of its leaves, with one line that says what is wrong.
+    """
+    folder = find_bundle(name_or_path)
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    for name in FILES:
+        _check_file(folder, name, manifest.files.get(name))
+    return Bundle(folder, manifest)
+
+
+def _check_file(folder: Path, name: str, expected: str | None) -> None:
+    if expected is None:
+        raise BundleSchemaError(f"bundle {folder}: {MANIFEST_FILE} has no hash of {name}")
+    if not (folder / name).is_file():
+        raise BundleMissingError(f"bundle {folder}: {name} is missing")
+    if (found := sha256(folder / name)) != expected:
+        raise BundleHashError(
+            f"bundle {folder}: {name} has SHA-256 {found[:12]}..., the manifest says {expected[:12]}..."
+        )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        values = json.loads(path.read_text())
+        version = values.pop("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BundleSchemaError(
+                f"bundle {path.parent}: schema version {version}, this program reads {SCHEMA_VERSION}"
+            )
+        config = SSVPConfig.from_dict(values.pop("config"))
+        golden = GoldenRecord(**values.pop("golden"))
+        return Manifest(config=config, golden=golden, **values)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BundleSchemaError(f"bundle {path.parent}: {path.name} cannot be read: {error}") from None

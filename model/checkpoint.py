@@ -1,0 +1,118 @@
+"""Run folders: what pretraining and training leave for one another, and how a stopped run goes on.
+
+A run folder holds `config.json`, weights as safetensors, `history.json`, and while a run is unfinished
+`resume.pt` (tensors and numbers only, loaded with `weights_only`).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
+from model.config import SSVPConfig
+from model.ssvp.model import SSVP
+
+HEADS_FILE = "heads.safetensors"
+CONFIG_FILE = "config.json"
+HISTORY_FILE = "history.json"
+RESUME_FILE = "resume.pt"
+
+
+def save_module(module: nn.Module, path: Path) -> None:
+    """Write a module's state dict as safetensors, via a neighbour file so that no half file is ever seen."""
+    state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(state, partial)
+    partial.replace(path)
+
+
+def load_module(module: nn.Module, path: Path) -> None:
+    """Fill a module from safetensors, strictly.
+
+    Raises:
+        ValueError: when names or shapes differ, naming the file.
+    """
+    try:
+        module.load_state_dict(load_file(path), strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the model: {error}") from None
+
+
+def save_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write JSON a person can read."""
+    path.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def load_config(run: Path) -> SSVPConfig:
+    """Read the config of a run folder."""
+    return SSVPConfig.from_dict(json.loads((run / CONFIG_FILE).read_text()))
+
+
+def load_history(run: Path) -> dict[str, Any]:
+    """Read what a finished run recorded of itself; empty for an unfinished one."""
+    path = run / HISTORY_FILE
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def load_towers(run: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower]:
+    """Build both towers with the weights of a run folder."""
+    clip, dino = ClipTower(config), DinoTower(config)
+    load_module(clip.model, run / CLIP_FILE)
+    load_module(dino.model, run / DINO_FILE)
+    return clip, dino
+
+
+def load_model(run: Path) -> SSVP:
+    """Build the whole trained model of a run folder, in evaluation mode."""
+    config = load_config(run)
+    model = SSVP(config, *load_towers(run, config))
+    load_module(model.prompts, run / PROMPTS_FILE)
+    load_module(model.heads, run / HEADS_FILE)
+    return model.eval()
+
+
+def save_resume(run: Path, state: Mapping[str, Any]) -> None:
+    """Write what a stopped run needs to go on."""
+    partial = run / f"{RESUME_FILE}.partial"
+    torch.save(dict(state), partial)
+    partial.replace(run / RESUME_FILE)
+
+
+def load_resume(run: Path, device: torch.device) -> dict[str, Any] | None:
+    """Read it back; None when the run is new or finished."""
+    path = run / RESUME_FILE
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state
+
+
+def clear_resume(run: Path) -> None:
+    """Forget the unfinished state of a run that is finished."""
+    (run / RESUME_FILE).unlink(missing_ok=True)
+
+
+def resized_attention_pool(state: Mapping[str, Tensor], target: nn.Module) -> dict[str, Tensor]:
+    """Return a CLIP state dict whose pooling position embedding fits `target`'s image size, bicubic.
+
+    Only a ModifiedResNet has one; any other state dict comes back unchanged.
+    """
+    key = "visual.attnpool.positional_embedding"
+    wanted = target.state_dict().get(key)
+    result = dict(state)
+    if wanted is None or wanted.shape == state[key].shape:
+        return result
+    first, rest = state[key][:1], state[key][1:]
+    old, new = int(len(rest) ** 0.5), int((len(wanted) - 1) ** 0.5)
+    square = rest.T.unflatten(-1, (old, old))[None]  # [1, C, old, old]
+    resized = nn.functional.interpolate(square, (new, new), mode="bicubic", align_corners=False)
+    result[key] = torch.cat([first, resized[0].flatten(1).T])
+    return result
