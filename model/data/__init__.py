@@ -1,0 +1,1 @@
+"""Data the model is trained and measured on."""
