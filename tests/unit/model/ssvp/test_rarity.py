@@ -1,0 +1,75 @@
+"""Rarity experts against numpy (D16)."""
+
+import numpy as np
+import torch
+
+from model.ssvp.rarity import (
+    NEIGHBOURS,
+    RIDGE,
+    RarityExperts,
+    isolation_map,
+    mahalanobis_map,
+    neighbour_mask,
+    newton_schulz_inverse,
+)
+
+INVERSE_ERROR = 1e-3  # fp32, fixed number of steps, condition number up to 20 K + 1
+
+
+def test_newton_schulz_inverts_the_worst_covariance_the_ridge_allows() -> None:
+    """A rank-one covariance plus the ridge, the worst condition there is, is inverted."""
+    width = 24
+    direction = np.random.default_rng(0).normal(size=width)
+    matrix = np.outer(direction, direction)
+    matrix += RIDGE * np.trace(matrix) / width * np.eye(width)
+    inverse = newton_schulz_inverse(torch.tensor(matrix, dtype=torch.float32)[None])[0].numpy()
+    assert np.abs(inverse @ matrix - np.eye(width)).max() < INVERSE_ERROR
+
+
+def test_mahalanobis_map_equals_numpys() -> None:
+    """The map is the ridge-regularised Mahalanobis distance of each token to its image, per dimension."""
+    tokens = np.random.default_rng(0).normal(size=(2, 64, 6)) * np.array([5, 1, 1, 0.2, 1, 3])
+    found = mahalanobis_map(torch.tensor(tokens, dtype=torch.float32)).numpy()
+    for image in range(2):
+        centred = tokens[image] - tokens[image].mean(axis=0)
+        covariance = centred.T @ centred / 64
+        covariance += (RIDGE * np.trace(covariance) / 6 + 1e-6) * np.eye(6)
+        squared = np.einsum("nk,kl,nl->n", centred, np.linalg.inv(covariance), centred)
+        np.testing.assert_allclose(found[image], np.sqrt(squared / 6), rtol=1e-3, atol=1e-3)
+
+
+def test_isolation_map_equals_a_loop_over_patches() -> None:
+    """Each cell's five most similar cells outside its neighbourhood are found and averaged."""
+    grid = 5
+    tokens = np.random.default_rng(1).normal(size=(grid * grid, 4))
+    unit = tokens / np.linalg.norm(tokens, axis=1, keepdims=True)
+    mask = neighbour_mask(grid, 1)
+    found = isolation_map(torch.tensor(tokens, dtype=torch.float32)[None], mask)[0].numpy()
+    for n in range(grid * grid):
+        others = [
+            unit[n] @ unit[m]
+            for m in range(grid * grid)
+            if max(abs(n // grid - m // grid), abs(n % grid - m % grid)) > 1
+        ]
+        expected = 1.0 - np.mean(sorted(others)[-NEIGHBOURS:])
+        assert abs(found[n] - expected) < 1e-5
+
+
+def test_an_odd_patch_is_the_rarest() -> None:
+    """In an image of one repeated patch, the one that differs has the largest distance on both maps."""
+    torch.manual_seed(0)
+    tokens = torch.ones(1, 64, 8) + 0.05 * torch.randn(1, 64, 8)
+    tokens[0, 37] = torch.randn(8)
+    assert int(mahalanobis_map(tokens).argmax()) == 37
+    assert int(isolation_map(tokens, neighbour_mask(8, 1)).argmax()) == 37
+
+
+def test_experts_answer_probabilities_for_a_uniform_image() -> None:
+    """An image without any variation gives finite probabilities and finite gradients."""
+    experts = RarityExperts((4, 6), width=3, grid=4)
+    levels = (torch.ones(2, 16, 4), torch.ones(2, 16, 6))
+    probability = experts(levels)
+    probability.sum().backward()
+    assert probability.shape == (2, 16, 2)
+    assert bool(((probability > 0) & (probability < 1)).all())
+    assert all(torch.isfinite(p.grad).all() for p in experts.parameters() if p.grad is not None)

@@ -1,0 +1,121 @@
+"""The objective's terms against hand-computed values."""
+
+import math
+
+import pytest
+import torch
+
+from model.config import SSVP_NANO
+from model.losses import (
+    LossWeights,
+    dice_loss,
+    focal_loss,
+    image_loss,
+    margin_loss,
+    mask_on,
+    ranking_loss,
+    ssvp_losses,
+    vae_loss,
+)
+from model.preprocess import TowerImages
+from model.ssvp.model import SSVP
+from model.ssvp.vcpg import PromptRefinement
+
+
+def test_focal_loss_equals_its_formula() -> None:
+    """The mean of -(1 - p_t)^2 log p_t over two cells, one right and one wrong."""
+    probability, target = torch.tensor([0.9, 0.9]), torch.tensor([1.0, 0.0])
+    expected = 0.5 * (-(0.1**2) * math.log(0.9) - 0.9**2 * math.log(0.1))
+    assert float(focal_loss(probability, target, 2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_image_loss_of_a_sure_normal_image_reaches_zero() -> None:
+    """BCE stands on the probability itself: a normal image scored 0 costs nothing (D2)."""
+    assert float(image_loss(torch.tensor([0.0]), torch.tensor([0.0]))) < 1e-5
+    expected = -math.log(0.25)
+    assert float(image_loss(torch.tensor([0.25]), torch.tensor([1.0]))) == pytest.approx(expected)
+
+
+def test_vae_loss_equals_its_formula() -> None:
+    """Mean squared error plus beta times the mean closed-form KL divergence (eq. 9, D6)."""
+    refinement = PromptRefinement(
+        text=torch.zeros(1, 1, 2),
+        mean=torch.tensor([[1.0, 0.0]]),
+        log_variance=torch.tensor([[0.0, math.log(2.0)]]),
+        target=torch.tensor([[1.0, 0.0]]),
+        reconstruction=torch.tensor([[0.0, 0.0]]),
+    )
+    kl = 0.5 * ((1.0 + 1.0 - 1.0 - 0.0) + (2.0 + 0.0 - 1.0 - math.log(2.0))) / 2
+    assert float(vae_loss(refinement, 0.1)) == pytest.approx(0.5 + 0.1 * kl, rel=1e-5)
+
+
+def test_margin_loss_punishes_only_beyond_the_margin() -> None:
+    """Prompts nearer than xi cost nothing, orthogonal ones cost xi (eq. 12)."""
+    initial = torch.tensor([[[1.0, 0.0]]])
+    assert float(margin_loss(initial * 3.0, initial, 0.85)) == 0.0
+    assert float(margin_loss(torch.tensor([[[0.0, 1.0]]]), initial, 0.85)) == pytest.approx(0.85)
+
+
+def test_dice_loss_ignores_normal_images() -> None:
+    """A perfect map costs nothing, a missed one nearly 1, and an image without a defect does not count."""
+    target = torch.zeros(2, 8, 8)
+    target[0, :4] = 1.0
+    assert float(dice_loss(target, target)) == pytest.approx(0.0, abs=1e-6)
+    assert float(dice_loss(torch.zeros(2, 8, 8), target)) == pytest.approx(1.0 - 1.0 / 33.0)
+    noisy = target.clone()
+    noisy[1] = 0.7
+    assert float(dice_loss(noisy, target)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_ranking_loss_wants_the_defective_twin_above() -> None:
+    """A pair in the right order costs less than the same pair swapped."""
+    label = torch.tensor([0.0, 1.0])
+    right = ranking_loss(torch.tensor([0.2, 0.7]), label)
+    wrong = ranking_loss(torch.tensor([0.7, 0.2]), label)
+    assert float(right) == pytest.approx(math.log1p(math.exp(-4.0)), rel=1e-4)
+    assert float(wrong) == pytest.approx(math.log1p(math.exp(4.0)), rel=1e-4)
+
+
+def test_mask_on_keeps_the_smallest_defect() -> None:
+    """A one-pixel defect still marks one cell; an empty mask marks none."""
+    mask = torch.zeros(3, 64, 64, dtype=torch.bool)
+    mask[0, 5, 9] = True
+    mask[1, :32] = True
+    coarse = mask_on(mask, 8)
+    assert coarse[0].sum() == 1
+    assert coarse[0, 0, 1] == 1
+    assert coarse[1].sum() == 32
+    assert coarse[2].sum() == 0
+
+
+def _outputs_and_losses(weights: LossWeights) -> tuple[SSVP, dict[str, float]]:
+    torch.manual_seed(0)
+    model = SSVP(SSVP_NANO).train()
+    images = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    mask = torch.zeros(2, 256, 256, dtype=torch.bool)
+    mask[1, 40:90, 40:90] = True
+    outputs = model(TowerImages(images, images), ["nut", "nut"])
+    losses = ssvp_losses(outputs, model.text_bank(["nut", "nut"]), mask, SSVP_NANO.grid, weights)
+    losses.total.backward()
+    names = ("focal", "image", "vae", "margin", "dice", "ranking", "total")
+    return model, {n: float(getattr(losses, n).detach()) for n in names}
+
+
+def test_total_is_the_weighted_sum_of_its_terms() -> None:
+    """Eq. 22: every term enters with its weight, and one of weight 0 is not computed."""
+    weights = LossWeights(vae=2.0, margin=0.25, dice=0.5)
+    _, value = _outputs_and_losses(weights)
+    expected = (
+        value["focal"] + value["image"] + 2.0 * value["vae"] + 0.25 * value["margin"] + 0.5 * value["dice"]
+    )
+    assert value["total"] == pytest.approx(expected, rel=1e-5)
+    assert value["ranking"] == 0.0
+
+
+def test_the_objective_reaches_every_module_but_no_tower() -> None:
+    """HSVS, VCPG, rarity, VTAM and the prompts all learn; the towers do not."""
+    model, _ = _outputs_and_losses(LossWeights())
+    for module in (model.heads.hsvs, model.heads.vcpg, model.heads.rarity, model.heads.vtam, model.prompts):
+        assert module is not None
+        assert any(p.grad is not None and p.grad.abs().max() > 0 for p in module.parameters())
+    assert all(p.grad is None for m in (model.clip, model.dino) for p in m.parameters())

@@ -1,0 +1,44 @@
+"""Metrics against hand-computed values."""
+
+import math
+
+import numpy as np
+import pytest
+
+from model.metrics import auroc, best_balanced_threshold, best_f1_threshold
+
+
+def test_auroc_is_the_share_of_rightly_ordered_pairs() -> None:
+    """Area under the ROC curve equals the share of (anomalous, normal) pairs in order, ties counting half."""
+    label = np.array([False, False, True, True, True])
+    score = np.array([0.1, 0.5, 0.5, 0.8, 0.05], dtype=np.float32)
+    pairs = [(a, n) for a in score[label] for n in score[~label]]
+    expected = np.mean([1.0 if a > n else 0.5 if a == n else 0.0 for a, n in pairs])
+    assert auroc(label, score) == pytest.approx(expected)
+
+
+def test_auroc_of_one_class_is_undefined() -> None:
+    """Without normal or without anomalous images there is no ROC curve."""
+    assert math.isnan(auroc(np.array([True, True]), np.array([0.1, 0.2], dtype=np.float32)))
+
+
+def test_balanced_threshold_separates_what_can_be_separated() -> None:
+    """Between two separable groups the threshold lies in the middle of the gap."""
+    label = np.array([False, False, True, True])
+    score = np.array([0.1, 0.3, 0.5, 0.9], dtype=np.float32)
+    assert best_balanced_threshold(label, score) == pytest.approx(0.4)
+
+
+def test_f1_threshold_is_the_score_of_the_best_point() -> None:
+    """The threshold of the highest F1, found by trying all."""
+    rng = np.random.default_rng(0)
+    label = rng.random(200) < 0.2
+    score = (rng.random(200) * 0.6 + label * 0.3).astype(np.float32)
+
+    def f1(threshold: float) -> float:
+        flagged = score >= threshold
+        hits = float((flagged & label).sum())
+        return 2 * hits / float(flagged.sum() + label.sum())
+
+    best = max(f1(float(t)) for t in score)
+    assert f1(best_f1_threshold(label, score)) == pytest.approx(best)

@@ -1,0 +1,56 @@
+"""preprocess: one way from pixels to tower input."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from model.config import SSVP_NANO
+from model.preprocess import collate, preprocess
+from tests.configs import TINY_VIT
+
+# Pillow and torch both resample in fixed point; they may differ in the last bit or two.
+ROUNDING = 2
+
+
+def _picture(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize(("height", "width"), [(120, 400), (40, 30), (1, 1), (256, 256)])
+def test_preprocess_agrees_with_pillows_bicubic(height: int, width: int) -> None:
+    """Each tower's input is Pillow's antialiased bicubic squash of the original pixels."""
+    picture = _picture(height, width)
+    images = preprocess(picture, TINY_VIT)
+    for tensor, size in ((images.clip, 56), (images.dino, 64)):
+        expected = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)
+        found = tensor[0].permute(1, 2, 0).numpy().astype(int)
+        assert np.abs(found - np.asarray(expected).astype(int)).max() <= ROUNDING
+
+
+def test_preprocess_of_equal_sizes_shares_one_tensor() -> None:
+    """Towers of one input size are given the same memory."""
+    images = preprocess(_picture(300, 200), SSVP_NANO)
+    assert images.clip is images.dino
+    joined = collate([images, images])
+    assert joined.clip is joined.dino
+    assert joined.clip.shape == (2, 3, 256, 256)
+
+
+def test_collate_keeps_order_and_sizes() -> None:
+    """Batches of two towers are joined in order."""
+    first, second = (preprocess(_picture(80, w), TINY_VIT) for w in (60, 90))
+    joined = collate([first, second])
+    assert torch.equal(joined.clip[1:], second.clip)
+    assert torch.equal(joined.dino[:1], first.dino)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (1, 4, 4, 3)])
+def test_preprocess_refuses_other_shapes(shape: tuple[int, ...]) -> None:
+    """Anything but uint8 RGB is refused."""
+    with pytest.raises(ValueError, match="uint8"):
+        preprocess(np.zeros(shape, dtype=np.uint8), TINY_VIT)
+    with pytest.raises(ValueError, match="float64"):
+        preprocess(np.zeros((4, 4, 3)), TINY_VIT)  # type: ignore[arg-type]
