@@ -63,7 +63,8 @@ def preprocess(image: NDArray[np.uint8], config: SSVPConfig) -> TowerImages:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]  # [1, 3, H, W]
+    owned = np.require(image, requirements=["C", "W"])  # torch takes no read-only memory
+    pixels = torch.from_numpy(owned).permute(2, 0, 1)[None]  # [1, 3, H, W]
     return tower_images(pixels, config)
 
 

@@ -1,0 +1,143 @@
+"""Commands that make models: pretrain, train, export. Mounted into `ssvp` by the service's command line.
+
+Knows options and progress bars; the work is done elsewhere.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from model.checkpoint import load_config, load_history, load_model, load_towers
+from model.config import PRESETS, SSVPConfig
+
+model_cli = typer.Typer(no_args_is_help=True, help="Make models.")
+
+Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
+Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run in it goes on.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
+Workers = Annotated[int, typer.Option(help="Processes that render images.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _preset(name: str) -> SSVPConfig:
+    if name not in PRESETS:
+        raise typer.BadParameter(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """Show a bar with remaining time and the smoothed losses; on a terminal or in a log alike."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=Console(stderr=True),
+        refresh_per_second=1,
+    )
+    smooth: dict[str, float] = {}
+    with bar:
+        task = bar.add_task(title, total=None, losses="")
+
+        def update(step: int, total: int, losses: dict[str, float]) -> None:
+            for name, value in losses.items():
+                smooth[name] = value if name not in smooth else 0.98 * smooth[name] + 0.02 * value
+            text = " ".join(f"{n} {v:.3f}" for n, v in smooth.items())
+            bar.update(task, completed=step, total=total, losses=text)
+            if not bar.console.is_terminal and (step % 100 == 0 or step == total):
+                bar.console.print(f"{title} {step}/{total} {text}", soft_wrap=True)
+
+        yield update
+
+
+@model_cli.command()
+def pretrain(
+    config: Preset = "ssvp-nano",
+    out: Out = Path("runs/nano-towers"),
+    steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
+    device: Device = "auto",
+    workers: Workers = 2,
+    seed: Seed = 1,
+) -> None:
+    """Pretrain small towers from scratch on procedural images.
+
+    Example: ssvp pretrain --config ssvp-nano --out runs/nano-towers
+    """
+    from model.pretrain import PretrainConfig, pretrain
+
+    recipe = PretrainConfig(seed=seed, workers=workers)
+    recipe = recipe if steps is None else replace(recipe, steps=steps)
+    with progress_bar("pretrain") as progress:
+        pretrain(_preset(config), recipe, out, _device(device), progress)
+
+
+@model_cli.command()
+def train(
+    towers: Annotated[Path, typer.Option(help="Run folder that holds the towers.")],
+    out: Out,
+    steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
+    device: Device = "auto",
+    workers: Workers = 2,
+    seed: Seed = 1,
+) -> None:
+    """Train heads and prompts on frozen towers with the paper's objective.
+
+    Example: ssvp train --towers runs/nano-towers --out runs/nano
+    """
+    from model.checkpoint import HISTORY_FILE, save_json
+    from model.recipes import recipe_for
+    from model.ssvp.model import SSVP
+    from model.train import train
+
+    config = load_config(towers)
+    recipe = replace(recipe_for(config.name), seed=seed, workers=workers)
+    recipe = recipe if steps is None else replace(recipe, steps=steps)
+    torch.manual_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    save_json(load_history(towers), out / HISTORY_FILE)
+    with progress_bar("train") as progress:
+        train(SSVP(config, *load_towers(towers, config)), recipe, out, _device(device), progress)
+
+
+@model_cli.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished training.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder to write the bundle to.")],
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
+) -> None:
+    """Write a model bundle.
+
+    Example: ssvp export runs/nano model/bundles/ssvp-nano
+    """
+    from model.export import choose_thresholds, export_bundle, validation_samples
+
+    console = Console(stderr=True)
+    model = load_model(run)
+    console.print("choosing thresholds on procedural images")
+    thresholds = choose_thresholds(model, validation_samples())
+    console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
+    export_bundle(model, bundle, version, thresholds, load_history(run), metrics={})
+    console.print(f"wrote {bundle}")

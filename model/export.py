@@ -1,0 +1,192 @@
+"""Turn a trained model into a bundle: weights, heads as ONNX, thresholds, golden image, manifest.
+
+Knows the model and the bundle's layout; knows no service.
+"""
+
+import io
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from model.bundle import (
+    CLIP_FILE,
+    DINO_FILE,
+    FILES,
+    GOLDEN_FILE,
+    HEADS_FILE,
+    PROMPTS_FILE,
+    GoldenRecord,
+    Manifest,
+    sha256,
+    write_manifest,
+)
+from model.checkpoint import save_module
+from model.data.procedural import (
+    HELD_OUT_FAMILIES,
+    TRAIN_DEFECTS,
+    TRAIN_FAMILIES,
+    generate_pair,
+)
+from model.evaluate import resize_mask
+from model.metrics import best_balanced_threshold, best_f1_threshold
+from model.preprocess import collate, preprocess
+from model.ssvp.heads import HEAD_OUTPUT_NAMES, ExportableHeads, head_input_names, head_inputs
+from model.ssvp.model import SSVP
+from model.types import Sample
+
+OPSET = 20
+GOLDEN_SEED = 20_260_109
+GOLDEN_TOLERANCE = 5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
+VALIDATION_SEED = 77 << 40
+VALIDATION_PAIRS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class TorchPrediction:
+    """What the torch model says of one image: score in [0, 1] and map `[H, W]`."""
+
+    score: float
+    anomaly_map: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def predict_torch(model: SSVP, samples: list[Sample]) -> list[TorchPrediction]:
+    """Run the whole model in torch, the reference that the exported bundle is held against."""
+    images = collate([preprocess(s.image, model.config) for s in samples])
+    outputs = model(images, [s.product for s in samples]).scores
+    maps = model.heads.anomaly_map(outputs.grid_map).numpy()
+    return [
+        TorchPrediction(float(score), anomaly_map)
+        for score, anomaly_map in zip(outputs.score, maps, strict=True)
+    ]
+
+
+def example_head_inputs(model: SSVP, batch: int) -> tuple[Tensor, ...]:
+    """Return tensors of the right shapes for the heads, from noise images through the real towers."""
+    size = max(model.config.clip_size_px, model.config.dino_size_px)
+    noise = np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+    images = collate([preprocess(n, model.config) for n in noise])
+    with torch.no_grad():
+        text = model.text_bank(["object"] * batch)
+        return head_inputs(model.clip(images.clip), model.dino(images.dino), text)
+
+
+def export_heads(model: SSVP, path: Path) -> None:
+    """Write `heads.onnx`: fp32, any batch size, the text bank `[B, P, D]` an input like the tokens."""
+    exportable = ExportableHeads(model.heads.eval(), model.config.levels)
+    batch = torch.export.Dim("batch")
+    inputs = tuple(t.clone() for t in example_head_inputs(model, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        program = torch.onnx.export(
+            exportable,
+            inputs,
+            input_names=head_input_names(model.config.levels),
+            output_names=list(HEAD_OUTPUT_NAMES),
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=(tuple({0: batch} for _ in inputs),),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    program.save(path)
+    onnx.checker.check_model(onnx.load(path))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Decision thresholds for images and for map pixels, both in [0, 1]."""
+
+    image: float
+    pixel: float
+
+
+def validation_samples(pairs: int = VALIDATION_PAIRS) -> Iterable[Sample]:
+    """Yield fresh procedural images of the families and defects that were trained on."""
+    for i in range(pairs):
+        pair = generate_pair(VALIDATION_SEED + i, 256, TRAIN_FAMILIES, TRAIN_DEFECTS)
+        yield from (pair.normal, pair.anomalous)
+
+
+def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
+    """Choose both thresholds on labelled samples: best balanced accuracy, best pixel F1.
+
+    They are a start for products nobody has calibrated, no promise about anyone's parts.
+    """
+    labels, scores, masks, maps = [], [], [], []
+    for sample in samples:
+        predicted = predict_torch(model, [sample])[0]
+        labels.append(sample.defect is not None)
+        scores.append(predicted.score)
+        coarse = predicted.anomaly_map[::4, ::4]
+        maps.append(coarse.ravel())
+        masks.append(resize_mask(sample.mask, (coarse.shape[0], coarse.shape[1])).ravel())
+    return Thresholds(
+        image=best_balanced_threshold(np.array(labels), np.array(scores, dtype=np.float32)),
+        pixel=best_f1_threshold(np.concatenate(masks), np.concatenate(maps)),
+    )
+
+
+def golden_sample() -> Sample:
+    """Return the golden image: a defective part of a family never trained on, not at the model's size."""
+    return generate_pair(GOLDEN_SEED, 320, HELD_OUT_FAMILIES, TRAIN_DEFECTS).anomalous
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode RGB pixels as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def export_bundle(
+    model: SSVP,
+    folder: Path,
+    version: str,
+    thresholds: Thresholds,
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+) -> None:
+    """Write a complete bundle.
+
+    Args:
+        model: trained, in evaluation mode, on the CPU.
+        folder: created; files in it are overwritten.
+        version: of the bundle.
+        thresholds: see `choose_thresholds`.
+        training: what the run recorded of itself.
+        metrics: measured figures, by data set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_module(model.clip.model, folder / CLIP_FILE)
+    save_module(model.dino.model, folder / DINO_FILE)
+    save_module(model.prompts, folder / PROMPTS_FILE)
+    export_heads(model, folder / HEADS_FILE)
+    golden = golden_sample()
+    (folder / GOLDEN_FILE).write_bytes(encode_png(golden.image))
+    score = predict_torch(model, [golden])[0].score
+    write_manifest(
+        folder,
+        Manifest(
+            name=model.config.name,
+            version=version,
+            config=model.config,
+            default_threshold=round(thresholds.image, 4),
+            map_threshold=round(thresholds.pixel, 4),
+            golden=GoldenRecord(golden.product, round(score, 6), GOLDEN_TOLERANCE),
+            training=training,
+            metrics=metrics,
+            files={name: sha256(folder / name) for name in FILES},
+        ),
+    )

@@ -1,0 +1,312 @@
+"""Pretrain small towers from scratch on procedural images (D17, D18).
+
+The CLIP tower learns image-text contrast, so that its text side means something; both towers learn where
+defects are from the masks the generator knows, through probes that are thrown away afterwards. Whoever has
+CLIP's and DINOv3's own weights needs none of this.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.backbones.features import TowerFeatures
+from model.bundle import CLIP_FILE, DINO_FILE
+from model.checkpoint import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    clear_resume,
+    load_resume,
+    resized_attention_pool,
+    save_json,
+    save_module,
+    save_resume,
+)
+from model.config import SSVPConfig
+from model.data.stream import Batch, StreamConfig, batches
+from model.losses import mask_on
+from model.schedule import cosine_factor, set_learning_rates
+from model.ssvp.rarity import RarityExperts
+
+Progress = Callable[[int, int, dict[str, float]], None]
+SAVE_EVERY_S = 60.0
+WARMUP_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the run at one image size."""
+
+    size_px: int
+    share: float
+    pairs_per_batch: int
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How to pretrain.
+
+    Attributes:
+        steps: optimiser steps over all phases.
+        phases: image sizes in order; shares add up to 1.
+        learning_rate, weight_decay: of AdamW.
+        ema_decay: of the averaged weights, which are the ones kept.
+        seed: of weights and images.
+        workers: processes that render images.
+    """
+
+    steps: int = 5000
+    phases: tuple[Phase, ...] = (Phase(128, 0.70, 16), Phase(192, 0.18, 8), Phase(256, 0.12, 6))
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.02
+    ema_decay: float = 0.998
+    seed: int = 1
+    workers: int = 2
+
+
+class TowerPair(nn.Module):
+    """Both towers in training mode with their disposable probes."""
+
+    def __init__(self, config: SSVPConfig) -> None:
+        super().__init__()
+        self.clip = ClipTower(config)
+        self.dino = DinoTower(config)
+        self.clip_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.clip.level_widths)
+        self.dino_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.dino.level_widths)
+        self.rarity = RarityExperts(self.dino.level_widths, config.rarity_width, config.grid)
+
+    def forward(self, images: Tensor, captions: list[str]) -> "PretrainOutputs":
+        """Run both towers, their probes and the captions."""
+        clip, dino = self.clip(images), self.dino(images)
+        text = self.clip.encode_captions(captions)
+        scale = self.clip.model.logit_scale.exp().clamp(max=50.0)
+        logits = scale * F.normalize(clip.class_token, dim=-1) @ F.normalize(text, dim=-1).T
+        with torch.autocast(images.device.type, enabled=False):  # inverses need their digits
+            rarity_maps = self.rarity(tuple(t.float() for t in dino.patch_tokens))
+        return PretrainOutputs(
+            contrast_logits=logits,
+            clip_maps=_probe(clip, self.clip_probes),
+            dino_maps=_probe(dino, self.dino_probes),
+            rarity_maps=rarity_maps,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainOutputs:
+    """What the losses read: `[B, B]` logits, and probability maps `[B, N, levels + 1]`, sum of levels last."""
+
+    contrast_logits: Tensor
+    clip_maps: Tensor
+    dino_maps: Tensor
+    rarity_maps: Tensor
+
+
+def _probe(features: TowerFeatures, probes: nn.ModuleList) -> Tensor:
+    logits = [p(t) for p, t in zip(probes, features.patch_tokens, strict=True)]  # [B, N, 1] each
+    return torch.sigmoid(torch.cat([*logits, torch.stack(logits).sum(dim=0)], dim=-1).float())
+
+
+def contrastive_loss(logits: Tensor, states: list[str]) -> Tensor:
+    """Return the symmetric image-text loss in which all captions of the same state are equally right."""
+    index = {s: i for i, s in enumerate(dict.fromkeys(states))}
+    ids = torch.tensor([index[s] for s in states], device=logits.device)
+    same = (ids[:, None] == ids[None]).float()
+    target = same / same.sum(dim=1, keepdim=True)
+    logits = logits.float()
+    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+
+
+def balanced_bce(probability: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of the cross-entropy over defective and over normal cells, each counting half.
+
+    Defects cover few cells: unbalanced, "nowhere" is the easiest answer and the towers learn nothing.
+    """
+    loss = F.binary_cross_entropy(probability.clamp(1e-6, 1.0 - 1e-6), target, reduction="none")
+    defective = (loss * target).sum() / target.sum().clamp_min(1.0)
+    normal = (loss * (1.0 - target)).sum() / (1.0 - target).sum().clamp_min(1.0)
+    return 0.5 * (defective + normal)
+
+
+def pretrain_losses(outputs: PretrainOutputs, batch: Batch, grid: int) -> dict[str, Tensor]:
+    """Return each term; their plain sum is what is minimised."""
+    target = mask_on(batch.masks, grid).flatten(1)[..., None].to(outputs.clip_maps.device)  # [B, N, 1]
+
+    def dense(maps: Tensor) -> Tensor:
+        return balanced_bce(maps.float(), target.expand_as(maps))
+
+    return {
+        "contrast": 0.5 * contrastive_loss(outputs.contrast_logits, batch.states),
+        "clip_dense": dense(outputs.clip_maps),
+        "dino_dense": dense(outputs.dino_maps),
+        "rarity": dense(outputs.rarity_maps),
+    }
+
+
+class _Run:
+    """One pretraining run: the pair, its average, and how far it is."""
+
+    def __init__(self, model: SSVPConfig, config: PretrainConfig, device: torch.device) -> None:
+        self.model, self.config, self.device = model, config, device
+        self.step = self.pairs_seen = 0
+        self.seconds = 0.0
+        self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
+
+    def build(self, phase: Phase) -> TowerPair:
+        """Build the pair for a phase's image size, going on from the last phase's weights."""
+        sized = replace(self.model, clip_size_px=phase.size_px, dino_size_px=phase.size_px)
+        pair = TowerPair(sized)
+        if self.state is not None:
+            clip = {k.removeprefix("clip.model."): v for k, v in self.state.items()}
+            fitted = resized_attention_pool(clip, pair.clip.model)
+            key = "visual.attnpool.positional_embedding"
+            pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
+        return pair.to(self.device)
+
+    def bounds(self) -> list[tuple[Phase, int, int]]:
+        """Return each phase with its first and last-plus-one step."""
+        ends, total = [], 0.0
+        for phase in self.config.phases:
+            total += phase.share
+            ends.append(round(total * self.config.steps))
+        return list(zip(self.config.phases, [0, *ends[:-1]], ends, strict=True))
+
+
+def pretrain(
+    model: SSVPConfig, config: PretrainConfig, run_dir: Path, device: torch.device, progress: Progress
+) -> None:
+    """Train both towers and write them to a run folder; goes on where an earlier call was stopped.
+
+    Args:
+        model: the architecture.
+        config: the recipe.
+        run_dir: receives `clip.safetensors`, `dino.safetensors`, `config.json`, `history.json`.
+        device: where to train.
+        progress: called after each step with step, total steps and the losses.
+    """
+    torch.manual_seed(config.seed)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run = _Run(model, config, device)
+    saved = load_resume(run_dir, device)
+    if saved is not None:
+        run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
+        run.seconds, run.state = float(saved["seconds"]), saved["start"]
+    for phase, first, last in run.bounds():
+        if run.step >= last:
+            continue
+        inside = saved if saved is not None and run.step > first else None
+        _train_phase(run, phase, first, last, inside, run_dir, progress)
+    pair = run.build(config.phases[-1])
+    save_module(pair.clip.model, run_dir / CLIP_FILE)
+    save_module(pair.dino.model, run_dir / DINO_FILE)
+    save_json(model.to_dict(), run_dir / CONFIG_FILE)
+    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
+    clear_resume(run_dir)
+
+
+def _train_phase(
+    run: _Run,
+    phase: Phase,
+    first: int,
+    last: int,
+    saved: dict[str, Any] | None,
+    run_dir: Path,
+    progress: Progress,
+) -> None:
+    pair = run.build(phase).train()
+    average = AveragedModel(
+        pair, multi_avg_fn=get_ema_multi_avg_fn(run.config.ema_decay), use_buffers=True
+    )
+    optimizer = _optimizer(pair, run.config)
+    if saved is not None:
+        pair.load_state_dict(saved["pair"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+    start_state, last_save = run.state, time.monotonic()
+    for batch in _phase_batches(run, phase, last):
+        began = time.monotonic()
+        factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
+        warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)  # each phase starts a fresh optimiser
+        set_learning_rates(optimizer, factor * warm)
+        losses = _step(pair, batch, optimizer, run)
+        average.update_parameters(pair)
+        run.step += 1
+        run.pairs_seen += phase.pairs_per_batch
+        run.seconds += time.monotonic() - began
+        progress(run.step, run.config.steps, losses)
+        if time.monotonic() - last_save > SAVE_EVERY_S:
+            last_save = time.monotonic()
+            save_resume(run_dir, _resume_state(run, start_state, pair, average, optimizer))
+    run.state = {k: v.detach().clone() for k, v in average.module.state_dict().items()}
+    save_resume(run_dir, _resume_state(run, run.state, pair, average, optimizer))
+
+
+def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
+    return batches(
+        StreamConfig(
+            seed=run.config.seed,
+            size_px=phase.size_px,
+            pairs_per_batch=phase.pairs_per_batch,
+            first_pair=run.pairs_seen,
+            batches=last - run.step,
+            workers=run.config.workers,
+        )
+    )
+
+
+def _step(pair: TowerPair, batch: Batch, optimizer: torch.optim.Optimizer, run: _Run) -> dict[str, float]:
+    with torch.autocast(run.device.type, dtype=torch.bfloat16):
+        outputs = pair(batch.images.to(run.device), batch.captions)
+    losses = pretrain_losses(outputs, batch, run.model.grid)
+    optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()
+    nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
+    optimizer.step()
+    return {k: float(v.detach()) for k, v in losses.items()}
+
+
+def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
+    matrices = [p for p in pair.parameters() if p.ndim >= 2]
+    vectors = [p for p in pair.parameters() if p.ndim < 2]  # norms, biases, scales: no decay
+    lr = config.learning_rate
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "base_lr": lr, "weight_decay": config.weight_decay},
+            {"params": vectors, "base_lr": lr, "weight_decay": 0.0},
+        ],
+        lr=lr,
+    )
+
+
+def _resume_state(
+    run: _Run,
+    start: dict[str, Tensor] | None,
+    pair: TowerPair,
+    average: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+) -> dict[str, Any]:
+    return {
+        "step": run.step,
+        "pairs_seen": run.pairs_seen,
+        "seconds": run.seconds,
+        "start": start,
+        "pair": pair.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def _history(run: _Run) -> dict[str, Any]:
+    return {
+        "recipe": asdict(run.config),
+        "images": 2 * run.pairs_seen,
+        "training_hours": round(run.seconds / 3600, 2),
+        "device": str(run.device),
+    }
