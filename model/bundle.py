@@ -102,7 +102,9 @@ def find_bundle(name_or_path: str) -> Path:
     for candidate in (Path(name_or_path), SHIPPED / name_or_path):
         if (candidate / MANIFEST_FILE).is_file():
             return candidate
-    raise BundleMissingError(f"bundle {name_or_path!r}: no folder with a {MANIFEST_FILE} of that name")
+    raise BundleMissingError(
+        f"bundle {name_or_path!r}: no folder with a {MANIFEST_FILE} of that name"
+    )
 
 
 def sha256(path: Path) -> str:
@@ -154,4 +156,6 @@ def _read_manifest(path: Path) -> Manifest:
         golden = GoldenRecord(**values.pop("golden"))
         return Manifest(config=config, golden=golden, **values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BundleSchemaError(f"bundle {path.parent}: {path.name} cannot be read: {error}") from None
+        raise BundleSchemaError(
+            f"bundle {path.parent}: {path.name} cannot be read: {error}"
+        ) from None

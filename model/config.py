@@ -87,7 +87,9 @@ class SSVPConfig:
             ValueError: naming the field.
         """
         if len(self.clip_blocks) != len(self.dino_blocks) or not self.clip_blocks:
-            raise ValueError("clip_blocks and dino_blocks must name the same number of levels, at least 1")
+            raise ValueError(
+                "clip_blocks and dino_blocks must name the same number of levels, at least 1"
+            )
         for name in ("clip_blocks", "dino_blocks"):
             blocks = getattr(self, name)
             if list(blocks) != sorted(set(blocks)) or blocks[0] < 1:
@@ -124,7 +126,9 @@ class SSVPConfig:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown config fields: {', '.join(unknown)}")
-        tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        tupled: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         try:
             return cls(**tupled)
         except TypeError as error:

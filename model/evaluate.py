@@ -88,7 +88,7 @@ def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.b
     return np.asarray(resized, dtype=np.bool_)
 
 
-def evaluate(
+def measure(
     samples: Iterable[Sample],
     scorer: Scorer,
     batch_size: int = 8,

@@ -45,7 +45,9 @@ from model.types import Sample
 
 OPSET = 20
 GOLDEN_SEED = 20_260_109
-GOLDEN_TOLERANCE = 5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
+GOLDEN_TOLERANCE = (
+    5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
+)
 VALIDATION_SEED = 77 << 40
 VALIDATION_PAIRS = 300
 

@@ -137,7 +137,9 @@ def balanced_bce(probability: Tensor, target: Tensor) -> Tensor:
 
 def pretrain_losses(outputs: PretrainOutputs, batch: Batch, grid: int) -> dict[str, Tensor]:
     """Return each term; their plain sum is what is minimised."""
-    target = mask_on(batch.masks, grid).flatten(1)[..., None].to(outputs.clip_maps.device)  # [B, N, 1]
+    target = (
+        mask_on(batch.masks, grid).flatten(1)[..., None].to(outputs.clip_maps.device)
+    )  # [B, N, 1]
 
     def dense(maps: Tensor) -> Tensor:
         return balanced_bce(maps.float(), target.expand_as(maps))
@@ -180,7 +182,11 @@ class _Run:
 
 
 def pretrain(
-    model: SSVPConfig, config: PretrainConfig, run_dir: Path, device: torch.device, progress: Progress
+    model: SSVPConfig,
+    config: PretrainConfig,
+    run_dir: Path,
+    device: torch.device,
+    progress: Progress,
 ) -> None:
     """Train both towers and write them to a run folder; goes on where an earlier call was stopped.
 
@@ -233,7 +239,9 @@ def _train_phase(
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
         factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
-        warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)  # each phase starts a fresh optimiser
+        warm = min(
+            1.0, (run.step - first + 1) / WARMUP_STEPS
+        )  # each phase starts a fresh optimiser
         set_learning_rates(optimizer, factor * warm)
         losses = _step(pair, batch, optimizer, run)
         average.update_parameters(pair)
@@ -261,7 +269,9 @@ def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
     )
 
 
-def _step(pair: TowerPair, batch: Batch, optimizer: torch.optim.Optimizer, run: _Run) -> dict[str, float]:
+def _step(
+    pair: TowerPair, batch: Batch, optimizer: torch.optim.Optimizer, run: _Run
+) -> dict[str, float]:
     with torch.autocast(run.device.type, dtype=torch.bfloat16):
         outputs = pair(batch.images.to(run.device), batch.captions)
     losses = pretrain_losses(outputs, batch, run.model.grid)

@@ -44,8 +44,9 @@ class PromptLearner(nn.Module):
         prompts = self.states.shape[0]
         padded = torch.cat([nn.functional.pad(r, (0, 0, 0, length - r.shape[1])) for r in rows])
         end = torch.tensor([r.shape[1] - 1 for r in rows], device=padded.device)
-        text = clip.encode_embeddings(padded, end.repeat_interleave(prompts))  # [T * P, D]
-        return text.unflatten(0, (len(products), prompts))
+        text: Tensor = clip.encode_embeddings(padded, end.repeat_interleave(prompts))  # [T * P, D]
+        bank: Tensor = text.unflatten(0, (len(products), prompts))
+        return bank
 
     def _row(self, clip: ClipTower, name: str) -> Tensor:
         """Return the embeddings `[P, S, W]` of one product's prompts, end mark last."""
@@ -67,4 +68,5 @@ class PromptLearner(nn.Module):
 def _word_start(clip: ClipTower, word: str, length: int) -> Tensor:
     ids = clip.tokenise(word, length)
     ids = ids.repeat(-(-length // len(ids)))[:length]
-    return clip.model.token_embedding.weight.detach()[ids].clone()
+    start: Tensor = clip.model.token_embedding.weight.detach()[ids].clone()
+    return start

@@ -62,7 +62,7 @@ class ClipTower(nn.Module):
     def __init__(self, config: SSVPConfig) -> None:
         super().__init__()
         arch = architecture(config)
-        self.model = open_clip.CLIP(
+        self.model: Any = open_clip.CLIP(
             embed_dim=arch["embed_dim"],
             vision_cfg=open_clip.CLIPVisionCfg(**arch["vision_cfg"]),
             text_cfg=open_clip.CLIPTextCfg(**arch["text_cfg"]),
@@ -106,7 +106,9 @@ class ClipTower(nn.Module):
         # for and would pool the wrong stage. Index 0 is the stem, so stage b stands at index b.
         found = self.model.visual.forward_intermediates(pixels, indices=None)
         maps = [found["image_intermediates"][b] for b in self.blocks]
-        return TowerFeatures(found["image_features"], tuple(tokens_on_grid(m, self.grid) for m in maps))
+        return TowerFeatures(
+            found["image_features"], tuple(tokens_on_grid(m, self.grid) for m in maps)
+        )
 
     def _transformer(self, pixels: Tensor) -> TowerFeatures:
         found = self.model.visual.forward_intermediates(

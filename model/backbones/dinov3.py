@@ -4,6 +4,8 @@ Knows timm's two kinds of DINOv3 model, ViT and ConvNeXt (D17); the method sees 
 block asked for: what lies above would cost time and change nothing.
 """
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,7 +27,7 @@ class DinoTower(nn.Module):
         super().__init__()
         self.convolutional = "convnext" in config.dino_model
         size = {} if self.convolutional else {"img_size": config.dino_size_px}
-        self.model = timm.create_model(
+        self.model: Any = timm.create_model(
             config.dino_model, pretrained=False, num_classes=0, **size, **config.dino_kwargs
         )
         self.normalise = Normalise(config.dino_mean, config.dino_std)
@@ -33,8 +35,10 @@ class DinoTower(nn.Module):
         self.grid = config.grid
         if self.indices[-1] >= len(self.model.feature_info):
             raise ValueError(f"{config.dino_model} has {len(self.model.feature_info)} blocks")
-        self.level_widths = tuple(self.model.feature_info[i]["num_chs"] for i in self.indices)
-        self.class_width: int = self.level_widths[-1]
+        self.level_widths: tuple[int, ...] = tuple(
+            self.model.feature_info[i]["num_chs"] for i in self.indices
+        )
+        self.class_width = self.level_widths[-1]
 
     def forward(self, images: Tensor) -> TowerFeatures:
         """Return eq. 1's DINO side; the class token is that of the last block asked for.
@@ -49,7 +53,9 @@ class DinoTower(nn.Module):
         maps = self.model.forward_intermediates(
             pixels, indices=self.indices, stop_early=True, intermediates_only=True
         )
-        pooled = maps[-1].mean(dim=(2, 3))  # [B, C]; a ConvNeXt has no class token, its pooled map is one
+        pooled = maps[-1].mean(
+            dim=(2, 3)
+        )  # [B, C]; a ConvNeXt has no class token, its pooled map is one
         class_token = F.layer_norm(pooled, pooled.shape[-1:])
         return TowerFeatures(class_token, tuple(tokens_on_grid(m, self.grid) for m in maps))
 

@@ -64,7 +64,9 @@ class _Pairs(Dataset[SamplePair]):
         while True:
             try:
                 return generate_pair(seed, self._config.size_px, TRAIN_FAMILIES, TRAIN_DEFECTS)
-            except ValueError:  # no visible defect could be drawn on that scene: rare, so take another
+            except (
+                ValueError
+            ):  # no visible defect could be drawn on that scene: rare, so take another
                 seed += RETRY_STRIDE
 
 
@@ -96,6 +98,4 @@ def batches(config: StreamConfig) -> Iterator[Batch]:
         worker_init_fn=_start_worker,
         prefetch_factor=4 if config.workers else None,
     )
-    batch: Batch
-    for batch in loader:
-        yield batch
+    yield from loader

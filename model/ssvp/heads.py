@@ -75,7 +75,9 @@ class SSVPHeads(nn.Module):
         super().__init__()
         self.grid = config.grid
         width, heads = widths.joint, config.attention_heads
-        self.hsvs = HSVS(width, heads, widths.clip, widths.dino, widths.dino_class, joint_projection)
+        self.hsvs = HSVS(
+            width, heads, widths.clip, widths.dino, widths.dino_class, joint_projection
+        )
         self.vcpg = VCPG(width, config.latent_width, config.latent_tokens, heads)
         self.rarity: RarityExperts | None = None
         if config.rarity_experts:

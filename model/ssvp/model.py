@@ -41,8 +41,8 @@ class SSVP(nn.Module):
 
     def freeze_towers(self) -> None:
         """Take the towers out of training: no gradients, no batch statistics."""
-        self.clip.requires_grad_(False).eval()
-        self.dino.requires_grad_(False).eval()
+        self.clip.requires_grad_(requires_grad=False).eval()
+        self.dino.requires_grad_(requires_grad=False).eval()
 
     def train(self, mode: bool = True) -> "SSVP":
         """Switch the heads and prompts; frozen towers stay in evaluation mode."""

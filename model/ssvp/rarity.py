@@ -10,8 +10,12 @@ from torch.nn import functional as F
 
 NEIGHBOURS = 5
 NEIGHBOURHOOD = 1  # cells around a patch that do not count as others: a defect resembles itself
-RIDGE = 0.05  # of the mean variance, added to the covariance: bounds its condition number by 20 * K + 1
-NEWTON_STEPS = 17  # log2(norm / smallest eigenvalue) + 4 bring the residual of the inverse below 1e-3
+RIDGE = (
+    0.05  # of the mean variance, added to the covariance: bounds its condition number by 20 * K + 1
+)
+NEWTON_STEPS = (
+    17  # log2(norm / smallest eigenvalue) + 4 bring the residual of the inverse below 1e-3
+)
 
 
 def neighbour_mask(grid: int, radius: int) -> Tensor:
@@ -69,7 +73,8 @@ class RarityExperts(nn.Module):
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(w, width) for w in token_widths)
         self.read = nn.ModuleList(
-            nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 1)) for _ in range(self.experts)
+            nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 1))
+            for _ in range(self.experts)
         )
         self.register_buffer("neighbours", neighbour_mask(grid, NEIGHBOURHOOD), persistent=False)
 
@@ -77,7 +82,9 @@ class RarityExperts(nn.Module):
         """Return probabilities `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
         tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)]).sum(dim=0)
         maps = (mahalanobis_map(tokens), isolation_map(tokens, self.neighbours))
-        return torch.cat([self._probability(m, r) for m, r in zip(maps, self.read, strict=True)], dim=-1)
+        return torch.cat(
+            [self._probability(m, r) for m, r in zip(maps, self.read, strict=True)], dim=-1
+        )
 
     @staticmethod
     def _probability(distance: Tensor, read: nn.Module) -> Tensor:

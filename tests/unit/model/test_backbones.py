@@ -21,7 +21,9 @@ FLOAT_NOISE = 1e-5
 
 def _noise(size_px: int, batch: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (batch, 3, size_px, size_px), dtype=torch.uint8, generator=generator)
+    return torch.randint(
+        0, 256, (batch, 3, size_px, size_px), dtype=torch.uint8, generator=generator
+    )
 
 
 @BOTH

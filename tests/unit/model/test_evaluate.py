@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.evaluate import Scored, evaluate, resize_mask
+from model.evaluate import Scored, measure, resize_mask
 from model.types import Sample
 
 
@@ -40,7 +40,7 @@ def test_report_holds_figures_per_category_and_defect(tmp_path: Path) -> None:
         _sample("tile", "crack", 90),
     ]
     seen: list[int] = []
-    report = evaluate(iter(samples), _brightness_scorer, batch_size=4, progress=seen.append)
+    report = measure(iter(samples), _brightness_scorer, batch_size=4, progress=seen.append)
     nut = report.categories["nut"]
     assert (nut.normal, nut.anomalous) == (2, 2)
     assert nut.image_auroc == pytest.approx(0.75)

@@ -106,7 +106,11 @@ def test_total_is_the_weighted_sum_of_its_terms() -> None:
     weights = LossWeights(vae=2.0, margin=0.25, dice=0.5)
     _, value = _outputs_and_losses(weights)
     expected = (
-        value["focal"] + value["image"] + 2.0 * value["vae"] + 0.25 * value["margin"] + 0.5 * value["dice"]
+        value["focal"]
+        + value["image"]
+        + 2.0 * value["vae"]
+        + 0.25 * value["margin"]
+        + 0.5 * value["dice"]
     )
     assert value["total"] == pytest.approx(expected, rel=1e-5)
     assert value["ranking"] == 0.0
@@ -115,7 +119,13 @@ def test_total_is_the_weighted_sum_of_its_terms() -> None:
 def test_the_objective_reaches_every_module_but_no_tower() -> None:
     """HSVS, VCPG, rarity, VTAM and the prompts all learn; the towers do not."""
     model, _ = _outputs_and_losses(LossWeights())
-    for module in (model.heads.hsvs, model.heads.vcpg, model.heads.rarity, model.heads.vtam, model.prompts):
+    for module in (
+        model.heads.hsvs,
+        model.heads.vcpg,
+        model.heads.rarity,
+        model.heads.vtam,
+        model.prompts,
+    ):
         assert module is not None
         assert any(p.grad is not None and p.grad.abs().max() > 0 for p in module.parameters())
     assert all(p.grad is None for m in (model.clip, model.dino) for p in m.parameters())

@@ -9,7 +9,7 @@ from PIL import Image
 from model.data.folder import DataLayoutError, list_items, read_item
 
 
-def _save(path: Path, array: np.ndarray) -> None:  # type: ignore[type-arg]
+def _save(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path)
 

@@ -16,14 +16,22 @@ BOTH = pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.
 FLOAT_NOISE = 1e-5
 
 
-@pytest.mark.parametrize(("grid", "size_px", "sigma_px"), [(4, 56, 1.0), (16, 256, 4.0), (37, 518, 4.0)])
-def test_map_operator_equals_interpolation_then_gaussian(grid: int, size_px: int, sigma_px: float) -> None:
+@pytest.mark.parametrize(
+    ("grid", "size_px", "sigma_px"), [(4, 56, 1.0), (16, 256, 4.0), (37, 518, 4.0)]
+)
+def test_map_operator_equals_interpolation_then_gaussian(
+    grid: int, size_px: int, sigma_px: float
+) -> None:
     """One matrix on each side equals torch's bilinear upsampling and scipy's symmetric Gaussian (D14)."""
     grid_map = torch.rand(grid, grid, generator=torch.Generator().manual_seed(0))
     matrix = upsample_and_smooth_matrix(grid, size_px, sigma_px)
     found = (matrix @ grid_map @ matrix.T).numpy()
-    up = F.interpolate(grid_map[None, None], (size_px, size_px), mode="bilinear", align_corners=False)
-    expected = scipy.ndimage.gaussian_filter(up[0, 0].numpy(), sigma_px, mode="reflect", truncate=4.0)
+    up = F.interpolate(
+        grid_map[None, None], (size_px, size_px), mode="bilinear", align_corners=False
+    )
+    expected = scipy.ndimage.gaussian_filter(
+        up[0, 0].numpy(), sigma_px, mode="reflect", truncate=4.0
+    )
     np.testing.assert_allclose(found, expected, atol=FLOAT_NOISE)
 
 

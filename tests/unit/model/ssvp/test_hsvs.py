@@ -28,7 +28,9 @@ def _loop_attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Te
     for head in range(heads):
         cut = slice(head * d_head, (head + 1) * d_head)
         for n in range(count):
-            logits = [float(query[n, cut] @ key[m, cut]) / math.sqrt(d_head) for m in range(len(key))]
+            logits = [
+                float(query[n, cut] @ key[m, cut]) / math.sqrt(d_head) for m in range(len(key))
+            ]
             largest = max(logits)
             weights = [math.exp(v - largest) for v in logits]
             for m, weight in enumerate(weights):
@@ -48,8 +50,11 @@ def test_patch_atf_equals_loop_written_attention() -> None:
         a_cd = _loop_attention(atf.clip_query(c), atf.dino_key(d), atf.dino_value(d), 2)
         a_dc = _loop_attention(atf.dino_query(d), atf.clip_key(c), atf.clip_value(c), 2)
         both = torch.cat([atf.norm_cd(a_cd), atf.norm_dc(a_dc)], dim=-1)
-        hidden = F.gelu(both @ atf.mlp[0].weight.T + atf.mlp[0].bias)
-        expected = c + hidden @ atf.mlp[2].weight.T + atf.mlp[2].bias
+        first, last = atf.mlp[0], atf.mlp[2]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(last, nn.Linear)
+        hidden = F.gelu(both @ first.weight.T + first.bias)
+        expected = c + hidden @ last.weight.T + last.bias
         torch.testing.assert_close(found[image], expected, atol=FLOAT_NOISE, rtol=1e-4)
 
 
@@ -65,7 +70,9 @@ def test_class_atf_is_attention_with_one_key() -> None:
         value_c = atf.clip_value(clip[image : image + 1])
         a_cd = _loop_attention(torch.randn(1, 8), torch.randn(1, 8), value_d, 2)
         a_dc = _loop_attention(torch.randn(1, 8), torch.randn(1, 8), value_c, 2)
-        expected = clip[image] + atf.mlp(torch.cat([atf.norm_cd(a_cd), atf.norm_dc(a_dc)], dim=-1))[0]
+        expected = (
+            clip[image] + atf.mlp(torch.cat([atf.norm_cd(a_cd), atf.norm_dc(a_dc)], dim=-1))[0]
+        )
         torch.testing.assert_close(found[image], expected, atol=FLOAT_NOISE, rtol=1e-4)
 
 
@@ -89,7 +96,11 @@ def test_hsvs_levels_have_their_own_weights() -> None:
     clip, dino = (torch.randn(1, 9, 6),) * 2, (torch.randn(1, 9, 5),) * 2
     tokens = (torch.randn(1, 4), clip, torch.randn(1, 5), dino)
     _, before = hsvs(*tokens)
-    hsvs.patch_atf[1].mlp[2].bias.fill_(1.0)
+    second = hsvs.patch_atf[1]
+    assert isinstance(second, PatchATF)
+    last = second.mlp[2]
+    assert isinstance(last, nn.Linear)
+    last.bias.fill_(1.0)
     _, after = hsvs(*tokens)
     assert torch.equal(before[0], after[0])
     torch.testing.assert_close(after[1], before[1] + 1.0)

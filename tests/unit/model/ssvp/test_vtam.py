@@ -41,7 +41,9 @@ def _linear(layer: nn.Module, x: Array) -> Array:
 def _moe_in_numpy(moe: AnomalyMoE, v_global: Array, v_local: list[Array], maps: Array) -> Array:
     gate = moe.global_gate
     weights = _softmax(_linear(gate[2], _gelu(_linear(gate[0], v_global))))  # eq. 15, [B, E]
-    places = [_sigmoid(_linear(g, v)) for g, v in zip(moe.local_gates, v_local, strict=True)]  # eq. 16
+    places = [
+        _sigmoid(_linear(g, v)) for g, v in zip(moe.local_gates, v_local, strict=True)
+    ]  # eq. 16
     if moe.extra_gate is not None:
         places.append(_sigmoid(_linear(moe.extra_gate, np.mean(v_local, axis=0))))
     stacked = np.concatenate(places, axis=-1)  # [B, N, E]
@@ -76,7 +78,9 @@ def test_local_gates_start_open() -> None:
 
 def _vtam(topk: int = 1, gamma: float = 0.5) -> VTAM:
     torch.manual_seed(0)
-    return VTAM(8, 2, normal_prompts=3, extra_experts=0, local_topk=topk, gamma=gamma, temperature=0.07)
+    return VTAM(
+        8, 2, normal_prompts=3, extra_experts=0, local_topk=topk, gamma=gamma, temperature=0.07
+    )
 
 
 @torch.no_grad()
@@ -93,13 +97,20 @@ def test_expert_maps_are_softmax_of_cosines() -> None:
         t = _array(tokens) / np.linalg.norm(_array(tokens), axis=-1, keepdims=True)
         for b in range(2):
             expected = _softmax(t[b] @ states[b].T / 0.07)[:, 1]
-            np.testing.assert_allclose(found.expert_maps[b, level].numpy(), expected, atol=FLOAT_NOISE)
+            np.testing.assert_allclose(
+                found.expert_maps[b, level].numpy(), expected, atol=FLOAT_NOISE
+            )
 
 
 @torch.no_grad()
 def test_score_is_the_weighted_mean_of_global_and_local() -> None:
     """S_final = (1 - gamma) S_global + gamma S_local, S_local the maximum of P_map (eqs. 18-19)."""
-    args = (torch.randn(2, 8), (torch.randn(2, 9, 8), torch.randn(2, 9, 8)), torch.randn(2, 6, 8), None)
+    args = (
+        torch.randn(2, 8),
+        (torch.randn(2, 9, 8), torch.randn(2, 9, 8)),
+        torch.randn(2, 6, 8),
+        None,
+    )
     found = _vtam(gamma=0.3)(*args)
     torch.testing.assert_close(found.score_local, found.grid_map.amax(dim=-1))
     torch.testing.assert_close(found.score, 0.7 * found.score_global + 0.3 * found.score_local)
@@ -111,7 +122,12 @@ def test_score_is_the_weighted_mean_of_global_and_local() -> None:
 @torch.no_grad()
 def test_local_topk_averages_the_largest_cells() -> None:
     """local_topk = 3 makes S_local the mean of the three largest cells (D3)."""
-    args = (torch.randn(2, 8), (torch.randn(2, 9, 8), torch.randn(2, 9, 8)), torch.randn(2, 6, 8), None)
+    args = (
+        torch.randn(2, 8),
+        (torch.randn(2, 9, 8), torch.randn(2, 9, 8)),
+        torch.randn(2, 6, 8),
+        None,
+    )
     found = _vtam(topk=3)(*args)
     expected = np.sort(found.grid_map.numpy(), axis=-1)[:, -3:].mean(axis=-1)
     np.testing.assert_allclose(found.score_local.numpy(), expected, atol=FLOAT_NOISE)
@@ -129,6 +145,8 @@ def test_temperature_is_learned() -> None:
     """tau starts where the config says and receives a gradient (D8)."""
     vtam = _vtam()
     assert abs(float(vtam.log_temperature.exp().detach()) - 0.07) < FLOAT_NOISE
-    vtam(torch.randn(1, 8), (torch.randn(1, 4, 8),) * 2, torch.randn(1, 6, 8), None).score.sum().backward()
+    vtam(
+        torch.randn(1, 8), (torch.randn(1, 4, 8),) * 2, torch.randn(1, 6, 8), None
+    ).score.sum().backward()
     assert vtam.log_temperature.grad is not None
     assert float(vtam.log_temperature.grad.abs()) > 0.0

@@ -1,0 +1,46 @@
+# All set-up happens here: a fresh machine needs Python 3.11 or later and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUNDLE := model/bundles/ssvp-nano
+
+.PHONY: serve test check format train-nano evaluate-nano clean
+
+serve: $(VENV)/.serve ## install and start the service; SSVP_* settings are honoured
+	$(BIN)/ssvp serve
+
+test: $(VENV)/.dev check ## install and pass every check and test
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## style, types, import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train-nano: $(VENV)/.dev ## train ssvp-nano from scratch and write its bundle: hours on a CPU, resumable
+	$(BIN)/ssvp pretrain --config ssvp-nano --out runs/nano-towers
+	$(BIN)/ssvp train --towers runs/nano-towers --out runs/nano
+	$(BIN)/ssvp export runs/nano $(BUNDLE)
+
+evaluate-nano: $(VENV)/.dev ## measure the shipped bundle on families it was never trained on
+	$(BIN)/ssvp evaluate $(BUNDLE) --data procedural --out runs/evaluate
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.serve

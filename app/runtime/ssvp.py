@@ -1,0 +1,136 @@
+"""SSVP behind the runtime protocol: torch towers, cached text, ONNX heads, one device.
+
+Knows bundles and tensors; knows no HTTP, no queue and no image format.
+"""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.runtime.onnx_heads import OnnxHeads
+from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.bundle import (
+    CLIP_FILE,
+    DINO_FILE,
+    GOLDEN_FILE,
+    HEADS_FILE,
+    PROMPTS_FILE,
+    Bundle,
+    read_bundle,
+)
+from model.checkpoint import load_module
+from model.preprocess import TowerImages, collate, preprocess
+from model.prompts import PromptLearner
+from model.ssvp.heads import head_inputs
+
+TEXT_CACHE_SIZE = 1024
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for a setting: `auto` is the first GPU, or the CPU where there is none."""
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+class SSVPRuntime:
+    """One bundle, loaded on one device."""
+
+    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+        config = bundle.manifest.config
+        self._bundle, self._config, self._device = bundle, config, device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._clip, self._dino = ClipTower(config), DinoTower(config)
+        load_module(self._clip.model, bundle.file(CLIP_FILE))
+        load_module(self._dino.model, bundle.file(DINO_FILE))
+        self._prompts = PromptLearner(config, self._clip)
+        load_module(self._prompts, bundle.file(PROMPTS_FILE))
+        for module in (self._clip, self._dino, self._prompts):
+            module.requires_grad_(requires_grad=False).eval().to(device)
+        self._heads = OnnxHeads(
+            bundle.file(HEADS_FILE),
+            config.levels,
+            config.map_size_px,
+            device,
+            self._stream,
+            threads=torch.get_num_threads(),
+        )
+        self._text: OrderedDict[str, Tensor] = OrderedDict()
+
+    @property
+    def info(self) -> ModelInfo:
+        """Describe the loaded bundle."""
+        manifest = self._bundle.manifest
+        return ModelInfo(
+            name=manifest.name,
+            version=manifest.version,
+            device=str(self._device),
+            default_threshold=manifest.default_threshold,
+            map_threshold=manifest.map_threshold,
+            golden=GoldenImage(
+                png=self._bundle.file(GOLDEN_FILE).read_bytes(),
+                product=manifest.golden.product,
+                score=manifest.golden.score,
+                tolerance=manifest.golden.tolerance,
+            ),
+        )
+
+    def prepare(self, image: NDArray[np.uint8]) -> TowerImages:
+        """Resize an RGB `[H, W, 3]` image once per tower (D13)."""
+        return preprocess(image, self._config)
+
+    def warm_up(self) -> None:
+        """Run batches of one and two through everything."""
+        size = self._config.clip_size_px
+        query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
+        self.predict([query])
+        self.predict([query, query])
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """Score a batch; products may differ from image to image."""
+        images: list[Any] = [q.prepared for q in queries]
+        with torch.inference_mode(), self._on_stream():
+            batch = collate(images).to(self._device)
+            text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
+            # Named, so that the memory onnxruntime reads outlives the call.
+            inputs = head_inputs(self._clip(batch.clip), self._dino(batch.dino), text)
+            heads = self._heads(inputs)
+            scores = torch.stack(
+                [heads.score, heads.score_global, heads.score_local], dim=1
+            ).tolist()
+            maps = heads.anomaly_map.cpu().numpy()
+        return [
+            Prediction(score, score_global, score_local, anomaly_map)
+            for (score, score_global, score_local), anomaly_map in zip(scores, maps, strict=True)
+        ]
+
+    def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    def _text_bank(self, product: str) -> Tensor:
+        """Return T_init `[P, D]` of a product, from the cache of the most recent names if it is there."""
+        bank = self._text.get(product)
+        if bank is None:
+            bank = self._prompts(self._clip, [product])[0]
+            self._text[product] = bank
+            if len(self._text) > TEXT_CACHE_SIZE:
+                self._text.popitem(last=False)
+        self._text.move_to_end(product)
+        return bank
+
+
+def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
+    """Load a bundle by path or shipped name.
+
+    Raises:
+        model.bundle.BundleError: when the bundle is missing, damaged or of another schema.
+    """
+    return SSVPRuntime(read_bundle(bundle), choose_device(device))

@@ -1,0 +1,72 @@
+"""heads.onnx in onnxruntime against the same heads in torch, for both kinds of tower."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.runtime.onnx_heads import HeadScores, OnnxHeads
+from model.config import SSVP_NANO, SSVPConfig
+from model.export import example_head_inputs, export_heads
+from model.ssvp.heads import ExportableHeads
+from model.ssvp.model import SSVP
+from tests.configs import TINY_VIT
+
+PARITY = 1e-4  # fp32 on both sides; summation order differs
+NAMES = ("score", "score_global", "score_local", "anomaly_map")
+
+Exported = tuple[SSVP, OnnxHeads]
+
+
+@pytest.fixture(scope="module", params=[TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A model with no parameter at its start value, and its heads after export."""
+    config: SSVPConfig = request.param
+    torch.manual_seed(0)
+    model = SSVP(config)
+    with torch.no_grad():
+        for parameter in model.heads.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    path: Path = tmp_path_factory.mktemp(config.name) / "heads.onnx"
+    export_heads(model.eval(), path)
+    cpu = torch.device("cpu")
+    return model, OnnxHeads(path, config.levels, config.map_size_px, cpu, None, threads=2)
+
+
+def _torch_heads(model: SSVP) -> Callable[..., tuple[torch.Tensor, ...]]:
+    return ExportableHeads(model.heads, model.config.levels)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_onnx_heads_agree_with_torch(exported: Exported, batch: int) -> None:
+    """Scores and maps agree to 1e-4 for any batch size."""
+    model, heads = exported
+    inputs = example_head_inputs(model, batch)
+    found = heads(inputs)
+    with torch.no_grad():
+        expected = _torch_heads(model)(*inputs)
+    for name, value in zip(NAMES, expected, strict=True):
+        torch.testing.assert_close(getattr(found, name), value, atol=PARITY, rtol=0)
+
+
+def test_batch_of_one_equals_batch_of_eight_image_by_image(exported: Exported) -> None:
+    """An image's result does not depend on the batch it travelled in."""
+    model, heads = exported
+    inputs = example_head_inputs(model, 8)
+    together = heads(inputs)
+    for i in range(8):
+        alone: HeadScores = heads(tuple(t[i : i + 1].contiguous() for t in inputs))
+        for name in NAMES:
+            difference = (getattr(alone, name)[0] - getattr(together, name)[i]).abs().max()
+            assert float(difference) < PARITY
+
+
+def test_the_text_bank_is_an_input(exported: Exported) -> None:
+    """Another product's prompts change the score without another export."""
+    model, heads = exported
+    inputs = example_head_inputs(model, 2)
+    with torch.no_grad():
+        bank = model.text_bank(["metal nut", "leather"])
+    renamed = heads((*inputs[:-1], bank))
+    assert float((renamed.score - heads(inputs).score).abs().max()) > 0.0

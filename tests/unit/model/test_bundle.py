@@ -1,0 +1,125 @@
+"""Reading a bundle: what is whole is accepted, anything else refused with one clear line."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.bundle import (
+    FILES,
+    MANIFEST_FILE,
+    BundleError,
+    BundleHashError,
+    BundleMissingError,
+    BundleSchemaError,
+    GoldenRecord,
+    Manifest,
+    find_bundle,
+    read_bundle,
+    sha256,
+    write_manifest,
+)
+from tests.configs import TINY_VIT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle whose files hold a few bytes each."""
+    bundle = tmp_path / "tiny"
+    bundle.mkdir()
+    for name in FILES:
+        (bundle / name).write_bytes(name.encode())
+    write_manifest(
+        bundle,
+        Manifest(
+            name="tiny",
+            version="1.2.3",
+            config=TINY_VIT,
+            default_threshold=0.5,
+            map_threshold=0.4,
+            golden=GoldenRecord("nut", 0.7, 0.005),
+            training={"images": 1},
+            metrics={},
+            files={name: sha256(bundle / name) for name in FILES},
+        ),
+    )
+    return bundle
+
+
+def test_a_written_bundle_is_read_back(folder: Path) -> None:
+    """All of the manifest survives, config included."""
+    bundle = read_bundle(str(folder))
+    assert bundle.manifest.version == "1.2.3"
+    assert bundle.manifest.config == TINY_VIT
+    assert bundle.manifest.golden.score == 0.7
+    assert bundle.file(FILES[0]).read_bytes() == FILES[0].encode()
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """A bundle that is nowhere is reported by the name that was asked for."""
+    with pytest.raises(BundleMissingError, match="no-such-bundle"):
+        find_bundle("no-such-bundle")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_file_is_refused(folder: Path, name: str) -> None:
+    """One changed byte in any file stops the start, and the line names the file."""
+    (folder / name).write_bytes(b"changed")
+    with pytest.raises(BundleHashError, match=name):
+        read_bundle(str(folder))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    """A file the manifest names must be there."""
+    (folder / name).unlink()
+    with pytest.raises(BundleMissingError, match=name):
+        read_bundle(str(folder))
+
+
+def _edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    values = json.loads((folder / MANIFEST_FILE).read_text())
+    change(values)
+    (folder / MANIFEST_FILE).write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda v: v.update(schema_version=99), "schema version 99"),
+        (lambda v: v.pop("schema_version"), "schema_version"),
+        (lambda v: v.pop("golden"), "golden"),
+        (lambda v: v.pop("name"), "name"),
+        (lambda v: v.update(colour="red"), "colour"),
+        (lambda v: v["config"].update(gird=3), "gird"),
+        (lambda v: v["files"].pop("heads.onnx"), "heads.onnx"),
+    ],
+)
+def test_a_strange_manifest_is_refused(
+    folder: Path, change: Callable[[dict[str, Any]], object], word: str
+) -> None:
+    """Unknown schema versions and unknown or missing fields are refused by name."""
+    _edit(folder, change)
+    with pytest.raises(BundleSchemaError, match=word):
+        read_bundle(str(folder))
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "null", '"text"'])
+def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+    """Damaged JSON gives one line, no traceback of another kind."""
+    (folder / MANIFEST_FILE).write_text(text)
+    with pytest.raises(BundleSchemaError) as caught:
+        read_bundle(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unfinished_export_is_no_bundle(folder: Path, tmp_path: Path) -> None:
+    """Without its manifest, which is written last, a folder is not taken for a bundle."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / MANIFEST_FILE).unlink()
+    with pytest.raises(BundleError):
+        read_bundle(str(copy))

@@ -1,0 +1,122 @@
+"""Pretraining for real, a few steps on very small convolutional towers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import checkpoint, pretrain
+from model.backbones.clip import ClipTower
+from model.checkpoint import load_towers, resized_attention_pool
+from model.config import SSVP_NANO
+from model.pretrain import Phase, PretrainConfig, balanced_bce, contrastive_loss
+from tests.configs import TINY_VIT
+
+CPU = torch.device("cpu")
+MICRO = replace(
+    SSVP_NANO,
+    name="micro",
+    clip_config={
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 4, "head_width": 16},
+        "text_cfg": {"context_length": 24, "vocab_size": 600, "width": 16, "heads": 2, "layers": 1},
+    },
+    clip_size_px=64,
+    dino_kwargs={"depths": [1, 1, 1, 1], "dims": [4, 8, 8, 16]},
+    dino_size_px=64,
+    grid=4,
+    map_size_px=64,
+    rarity_width=4,
+)
+QUICK = PretrainConfig(
+    steps=6, phases=(Phase(32, 0.5, 2), Phase(64, 0.5, 2)), ema_decay=0.5, workers=0
+)
+
+
+def _ignore(step: int, total: int, losses: dict[str, float]) -> None:
+    """Take a progress report and do nothing with it."""
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    clip, dino = load_towers(run, MICRO)
+    return {**clip.state_dict(), **{f"dino.{k}": v for k, v in dino.state_dict().items()}}
+
+
+def test_pretraining_goes_through_all_sizes_and_writes_towers(tmp_path: Path) -> None:
+    """Two phases of different image size end in towers of the model's own size."""
+    sizes: list[float] = []
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, lambda *args: sizes.append(args[2]["contrast"]))
+    assert len(sizes) == 6
+    assert all(torch.isfinite(v).all() for v in _weights(tmp_path).values())
+    assert checkpoint.load_history(tmp_path)["pretrain"]["images"] == 2 * 2 * 6
+
+
+class _StoppedError(Exception):
+    """Stands for a machine that goes away."""
+
+
+@pytest.mark.parametrize("stop_after", [2, 5])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Stopped in either phase and started again, a run ends where an unstopped one does."""
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "whole", CPU, _ignore)
+    monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
+
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == stop_after:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, stop)
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_captions_of_the_same_state_are_equally_right() -> None:
+    """Two images of one state may match either caption: confusing them costs nothing extra."""
+    states = ["nut|None", "nut|None", "nut|scratch"]
+    sure = torch.tensor([[9.0, 9.0, 0.0], [9.0, 9.0, 0.0], [0.0, 0.0, 9.0]])
+    swapped = sure[[1, 0, 2]]
+    assert float(contrastive_loss(sure, states)) == pytest.approx(
+        float(contrastive_loss(swapped, states))
+    )
+    wrong = sure[[2, 1, 0]]
+    assert float(contrastive_loss(wrong, states)) > float(contrastive_loss(sure, states)) + 1.0
+
+
+def test_balanced_loss_weighs_few_defective_cells_like_many_normal_ones() -> None:
+    """Missing the only defective cell of a hundred costs half of the whole loss."""
+    target = torch.zeros(100)
+    target[0] = 1.0
+    blind = torch.full((100,), 0.1)
+    expected = 0.5 * (-torch.tensor(0.1).log() - torch.tensor(0.9).log())
+    assert float(balanced_bce(blind, target)) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_pooling_positions_are_resized_with_the_image() -> None:
+    """A ResNet's pooling embedding is interpolated to the new grid; its class position stays."""
+    small = ClipTower(replace(MICRO, clip_size_px=32)).model.state_dict()
+    target = ClipTower(replace(MICRO, clip_size_px=96)).model
+    fitted = resized_attention_pool(small, target)
+    key = "visual.attnpool.positional_embedding"
+    assert fitted[key].shape == (10, small[key].shape[1])
+    assert torch.equal(fitted[key][0], small[key][0])
+    target.load_state_dict(fitted)
+
+
+def test_a_vit_needs_no_resizing() -> None:
+    """A state dict without pooling positions comes back as it is."""
+    tower = ClipTower(TINY_VIT).model
+    state = tower.state_dict()
+    assert set(resized_attention_pool(state, tower)) == set(state)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    """Loading a file into a model it does not fit says so and names the file."""
+    path = tmp_path / "clip.safetensors"
+    checkpoint.save_module(ClipTower(TINY_VIT).model, path)
+    with pytest.raises(ValueError, match=r"clip\.safetensors does not fit"):
+        checkpoint.load_module(ClipTower(MICRO).model, path)

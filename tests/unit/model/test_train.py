@@ -1,0 +1,113 @@
+"""Training for real, on a tiny pair of ViTs and procedural images of 64 pixels."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import checkpoint
+from model import train as training
+from model.config import SSVP_LARGE
+from model.data.stream import Batch, StreamConfig, batches
+from model.losses import LossWeights
+from model.recipes import NANO, PAPER, recipe_for
+from model.ssvp.model import SSVP
+from model.train import TrainConfig, build_optimizer, forget_names, train, train_step
+from tests.configs import TINY_VIT
+
+CPU = torch.device("cpu")
+QUICK = TrainConfig(steps=6, pairs_per_batch=2, warmup_steps=2, workers=0)
+
+
+def _model() -> SSVP:
+    torch.manual_seed(0)
+    return SSVP(TINY_VIT)
+
+
+def _ignore(step: int, total: int, losses: dict[str, float]) -> None:
+    """Take a progress report and do nothing with it."""
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in checkpoint.load_model(run).state_dict().items()}
+
+
+def test_training_drives_the_loss_down_on_a_fixed_batch() -> None:
+    """Heads and prompts on random frozen towers overfit four pairs: the objective can be learned."""
+    stream = StreamConfig(seed=0, size_px=64, pairs_per_batch=4, first_pair=0, batches=1, workers=0)
+    batch: Batch = next(batches(stream))
+    model = _model().train()
+    config = replace(QUICK, head_learning_rate=3e-3, prompt_learning_rate=3e-3)
+    optimizer = build_optimizer(model, config)
+    weights = LossWeights(vae=0.0, margin=0.0)
+    values = [
+        train_step(model, batch, batch.products, optimizer, weights)["total"] for _ in range(120)
+    ]
+    assert values[-1] < 0.5 * values[0]
+
+
+def test_training_leaves_the_towers_untouched(tmp_path: Path) -> None:
+    """After training, both towers hold the very weights they came with; the heads do not."""
+    model = _model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    train(model, QUICK, tmp_path / "run", CPU, _ignore)
+    after = _weights(tmp_path / "run")
+    for name, value in before.items():
+        if name.startswith(("clip.", "dino.")):
+            assert torch.equal(value, after[name]), name
+    assert not torch.equal(before["prompts.states"], after["prompts.states"])
+
+
+class _StoppedError(Exception):
+    """Stands for a machine that goes away."""
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run stopped after three steps and started again ends bit for bit where an unstopped one does."""
+    train(_model(), QUICK, tmp_path / "whole", CPU, _ignore)
+    monkeypatch.setattr(training, "SAVE_EVERY_S", -1.0)
+
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == 4:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        train(_model(), QUICK, tmp_path / "parts", CPU, stop)
+    assert (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
+    seen: list[int] = []
+    train(_model(), QUICK, tmp_path / "parts", CPU, lambda step, *_: seen.append(step))
+    assert seen[0] == 4
+    assert not (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
+    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_a_finished_run_records_how_it_was_made(tmp_path: Path) -> None:
+    """Recipe, number of images, hours and device stand beside the weights."""
+    train(_model(), QUICK, tmp_path, CPU, _ignore)
+    history = json.loads((tmp_path / checkpoint.HISTORY_FILE).read_text())["train"]
+    assert history["images"] == 2 * 2 * 6
+    assert history["recipe"]["seed"] == QUICK.seed
+    assert history["device"] == "cpu"
+
+
+def test_names_are_forgotten_at_the_given_rate() -> None:
+    """About 40 % of the names become "object", the others stay as they are (D9)."""
+    names = [f"part {i}" for i in range(5000)]
+    found = forget_names(names, 0.4, torch.Generator().manual_seed(0))
+    forgotten = sum(name == "object" for name in found)
+    assert abs(forgotten / 5000 - 0.4) < 0.03
+    assert all(new in (old, "object") for old, new in zip(names, found, strict=True))
+
+
+def test_the_papers_recipe_is_the_default() -> None:
+    """A preset without a recipe of its own is trained as the paper says; ssvp-nano has its own."""
+    assert recipe_for(SSVP_LARGE.name) is PAPER
+    assert (PAPER.prompt_learning_rate, PAPER.head_learning_rate) == (5e-4, 1e-4)
+    assert (PAPER.losses.kl, PAPER.losses.vae, PAPER.losses.margin) == (0.1, 1.0, 0.5)
+    assert PAPER.losses.margin_xi == 0.85
+    assert recipe_for("ssvp-nano") is NANO
