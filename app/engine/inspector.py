@@ -1,0 +1,145 @@
+"""One image from bytes to a verdict: decode, queue, decide, draw.
+
+Knows the order of the stages and which thread runs each; knows no HTTP and no model.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from PIL import Image
+
+from app.engine.batcher import Batcher
+from app.engine.decode import decode
+from app.engine.regions import Region, Size, find_regions
+from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions, heatmap_size, render, shrink
+from app.engine.verdict import Result, checked, decide
+from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
+
+T = TypeVar("T")
+ThresholdSource = Literal["request", "bundle"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a caller wants inspected.
+
+    Attributes:
+        image: encoded picture.
+        product: spoken product name.
+        threshold: image-level threshold in [0, 1]; None takes the bundle's.
+        heatmap: which heat map to draw.
+    """
+
+    image: bytes
+    product: str
+    threshold: float | None
+    heatmap: HeatmapOptions
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Seconds spent in each stage, waiting for its thread included."""
+
+    decode: float
+    queue: float
+    inference: float
+    render: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """OK or NG, and what it rests on."""
+
+    result: Result
+    score: float
+    score_global: float
+    score_local: float
+    threshold: float
+    threshold_source: ThresholdSource
+    regions: list[Region]
+    heatmap: Heatmap | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The verdict on one image and how it was reached."""
+
+    verdict: Verdict
+    model: ModelInfo
+    times: StageTimes
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A decoded image, reduced to what the later stages need while it waits."""
+
+    query: Query
+    size: Size
+    drawn_size: Size
+    picture: Image.Image | None
+
+
+class Inspector:
+    """Inspects images on one runtime."""
+
+    def __init__(self, runtime: Runtime, batcher: Batcher, pool: Executor, max_pixels: int) -> None:
+        self._runtime, self._batcher, self._pool = runtime, batcher, pool
+        self._max_pixels = max_pixels
+        self._model = runtime.info
+
+    async def inspect(self, order: Order) -> Inspection:
+        """Inspect one image.
+
+        Raises:
+            ServiceError: one of its leaves; there is no verdict then.
+        """
+        started = time.perf_counter()
+        opened = await self._in_pool(lambda: self._open(order))
+        decoded = time.perf_counter()
+        scored = await self._batcher.submit(opened.query)
+        computed = time.perf_counter()
+        verdict = await self._in_pool(lambda: self._conclude(order, opened, scored.prediction))
+        times = StageTimes(
+            decode=decoded - started,
+            queue=max(0.0, computed - decoded - scored.inference_s),
+            inference=scored.inference_s,
+            render=time.perf_counter() - computed,
+        )
+        return Inspection(verdict, self._model, times, scored.batch_size)
+
+    def _open(self, order: Order) -> _Opened:
+        image = decode(order.image, self._max_pixels)
+        size = Size(image.shape[1], image.shape[0])
+        drawn_size = heatmap_size(size, order.heatmap)
+        overlay = order.heatmap.kind is HeatmapKind.OVERLAY
+        picture = shrink(image, drawn_size) if overlay else None
+        query = Query(self._runtime.prepare(image), order.product)
+        return _Opened(query, size, drawn_size, picture)
+
+    def _conclude(self, order: Order, opened: _Opened, prediction: Prediction) -> Verdict:
+        found = checked(prediction)
+        asked = order.threshold
+        threshold = self._model.default_threshold if asked is None else asked
+        result = decide(found.score, threshold)
+        anomaly_map, map_threshold = found.anomaly_map, self._model.map_threshold
+        anomalous = result is Result.NG
+        return Verdict(
+            result=result,
+            score=found.score,
+            score_global=found.score_global,
+            score_local=found.score_local,
+            threshold=threshold,
+            threshold_source="bundle" if asked is None else "request",
+            regions=find_regions(anomaly_map, map_threshold, opened.size) if anomalous else [],
+            heatmap=render(
+                anomaly_map, map_threshold, opened.drawn_size, order.heatmap, opened.picture
+            ),
+        )
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

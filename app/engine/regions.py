@@ -1,0 +1,87 @@
+"""Where on the part the anomalies are: boxes in pixels of the sent image.
+
+Knows the anomaly map and the image's size; knows no files and no colours.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+MAX_REGIONS = 32
+# Of the map's cells. Anything smaller is a rounded peak's tip, not a place to look at.
+MIN_AREA_FRACTION = 1e-4
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected anomalous area, in pixels of the sent image.
+
+    Attributes:
+        x, y: upper left corner of the bounding box.
+        width, height: size of the bounding box; it lies inside the image.
+        area_px: area of the anomalous pixels themselves.
+        score: largest value of the anomaly map inside, in [0, 1].
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area_px: int
+    score: float
+
+
+def find_regions(anomaly_map: NDArray[np.float32], threshold: float, image: Size) -> list[Region]:
+    """Find the anomalous areas of an image that was judged NG.
+
+    Pixels that touch at a side or a corner belong together. Where no pixel reaches the threshold, half of the
+    map's peak is used instead, so that a person still sees what the verdict rests on.
+
+    Args:
+        anomaly_map: `[H, W]` in [0, 1], covering the whole image whatever its aspect ratio.
+        threshold: map value from which a pixel counts as anomalous.
+        image: size of the sent image.
+
+    Returns:
+        At most `MAX_REGIONS`, highest score first; none for a map without any signal.
+    """
+    peak = float(anomaly_map.max())
+    if peak <= 0.0:
+        return []
+    mask = anomaly_map >= (threshold if peak >= threshold else peak / 2)
+    labels, count = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
+    numbers = np.arange(1, count + 1)
+    scores = np.asarray(ndimage.maximum(anomaly_map, labels, numbers))
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    boxes = ndimage.find_objects(labels)
+    best_first = np.argsort(-scores, kind="stable")
+    large = [i for i in best_first if areas[i] >= MIN_AREA_FRACTION * anomaly_map.size]
+    return [
+        _region(boxes[i], int(areas[i]), float(scores[i]), anomaly_map.shape, image)
+        for i in (large or best_first[:1])[:MAX_REGIONS]
+    ]
+
+
+def _region(
+    box: tuple[slice, slice], area: int, score: float, grid: tuple[int, ...], image: Size
+) -> Region:
+    """Scale a box of map cells to pixels, outwards, x and y each by its own factor."""
+    rows, columns = box
+    scale_y, scale_x = image.height / grid[0], image.width / grid[1]
+    left, top = math.floor(columns.start * scale_x), math.floor(rows.start * scale_y)
+    right = min(math.ceil(columns.stop * scale_x), image.width)
+    bottom = min(math.ceil(rows.stop * scale_y), image.height)
+    area_px = max(1, round(area * scale_x * scale_y))
+    return Region(left, top, right - left, bottom - top, area_px, score)

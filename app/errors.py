@@ -1,0 +1,201 @@
+"""Everything that can keep a request from its verdict, as one tree; each leaf means one thing.
+
+```
+ServiceError
+├── RequestError                   the caller must change the request
+│   ├── BodyUnreadableError        400 body_unreadable
+│   ├── ImageMissingError          400 image_missing
+│   ├── ImageUnrecognisedError     400 image_unrecognised
+│   ├── ImageCorruptError          400 image_corrupt
+│   ├── ImageAnimatedError         400 image_animated
+│   ├── BodyTooLargeError          413 body_too_large
+│   ├── ImageTooLargeError         413 image_too_large
+│   ├── FormatRefusedError         415 format_refused
+│   ├── ParameterError             422 parameter_invalid
+│   └── ClientGoneError            499 client_gone
+├── UnavailableError               the caller may try again
+│   ├── StartingError              503 starting
+│   ├── NotReadyError              503 not_ready
+│   ├── QueueFullError             503 queue_full
+│   ├── DrainingError              503 draining
+│   └── WorkerDeadError            503 worker_dead
+├── InternalError                  a bug; the message goes to the log only
+│   ├── InferenceError             500 inference_failed
+│   └── PredictionError            500 prediction_invalid
+└── StartError                     the process cannot start; never an answer
+```
+Knows status numbers, since they are part of the contract; knows no web framework.
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Root; the message is written for the caller.
+
+    Attributes:
+        status: HTTP status.
+        code: stable name of the leaf, for programs.
+        error_type: stable name of the branch: `request`, `unavailable` or `internal`.
+        title: what all errors of this leaf have in common, for people.
+        retry_after_s: when trying again makes sense, or None.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    error_type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    retry_after_s: ClassVar[int | None] = None
+
+
+class RequestError(ServiceError):
+    """The caller must change the request."""
+
+    status = 400
+    error_type = "request"
+
+
+class BodyUnreadableError(RequestError):
+    """JSON, multipart or base64 is malformed."""
+
+    code = "body_unreadable"
+    title = "Body cannot be read"
+
+
+class ImageMissingError(RequestError):
+    """The body is well formed but holds no image, or more than one."""
+
+    code = "image_missing"
+    title = "No single image in the body"
+
+
+class ImageUnrecognisedError(RequestError):
+    """The bytes begin like no image format."""
+
+    code = "image_unrecognised"
+    title = "Not an image"
+
+
+class ImageCorruptError(RequestError):
+    """The bytes begin like an image but cannot be decoded."""
+
+    code = "image_corrupt"
+    title = "Image is truncated or corrupt"
+
+
+class ImageAnimatedError(RequestError):
+    """The file holds more than one picture."""
+
+    code = "image_animated"
+    title = "Image has several frames"
+
+
+class BodyTooLargeError(RequestError):
+    """The body exceeds `SSVP_MAX_BODY_BYTES`."""
+
+    status = 413
+    code = "body_too_large"
+    title = "Body is too large"
+
+
+class ImageTooLargeError(RequestError):
+    """The picture exceeds `SSVP_MAX_PIXELS`."""
+
+    status = 413
+    code = "image_too_large"
+    title = "Image has too many pixels"
+
+
+class FormatRefusedError(RequestError):
+    """The bytes are of a known format that is not accepted."""
+
+    status = 415
+    code = "format_refused"
+    title = "Image format is not accepted"
+
+
+class ParameterError(RequestError):
+    """A parameter is unknown, repeated, malformed or out of range."""
+
+    status = 422
+    code = "parameter_invalid"
+    title = "Invalid parameter"
+
+
+class ClientGoneError(RequestError):
+    """The caller closed the connection; only logs and metrics see this."""
+
+    status = 499
+    code = "client_gone"
+    title = "Client closed the connection"
+
+
+class UnavailableError(ServiceError):
+    """The caller may try again."""
+
+    status = 503
+    error_type = "unavailable"
+    retry_after_s = 1
+
+
+class StartingError(UnavailableError):
+    """The bundle is being loaded."""
+
+    code = "starting"
+    title = "Service is starting"
+    retry_after_s = 5
+
+
+class NotReadyError(UnavailableError):
+    """The service runs but its golden image has the wrong score, or its start failed."""
+
+    code = "not_ready"
+    title = "Service is not fit to inspect"
+    retry_after_s = 5
+
+
+class QueueFullError(UnavailableError):
+    """As many requests wait as may wait."""
+
+    code = "queue_full"
+    title = "Queue is full"
+
+
+class DrainingError(UnavailableError):
+    """The process is about to end."""
+
+    code = "draining"
+    title = "Service is shutting down"
+
+
+class WorkerDeadError(UnavailableError):
+    """The thread that owns the device has ended unexpectedly, or did not end in time."""
+
+    code = "worker_dead"
+    title = "Inference worker is dead"
+    retry_after_s = 5
+
+
+class InternalError(ServiceError):
+    """A bug; the message goes to the log only."""
+
+
+class InferenceError(InternalError):
+    """The runtime raised on this image."""
+
+    code = "inference_failed"
+    title = "Inference failed"
+
+
+class PredictionError(InternalError):
+    """The runtime answered with numbers that cannot be scores."""
+
+    code = "prediction_invalid"
+    title = "Inference gave an invalid result"
+
+
+class StartError(ServiceError):
+    """The process cannot start; the message is the one line it ends with."""
+
+    code = "start_failed"
+    title = "Start failed"

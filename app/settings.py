@@ -1,0 +1,78 @@
+"""Every `SSVP_*` environment variable, read once and checked at start.
+
+Knows how the service is run; facts about the model come from the bundle, never from here.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SSVP_"
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _default_decode_threads() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+class Settings(BaseSettings):
+    """How one process serves one bundle on one device."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8080, description="TCP port; 0: any free."
+    )
+    bundle: str = Field(
+        default="ssvp-nano", description="Model bundle: a folder, or a shipped name."
+    )
+    device: str = Field(
+        default="auto", description="auto, cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    max_body_bytes: PositiveInt = Field(default=32 * 2**20, description="Largest request body.")
+    max_pixels: PositiveInt = Field(
+        default=64_000_000, description="Largest image, width times height."
+    )
+    decode_threads: PositiveInt = Field(
+        default_factory=_default_decode_threads,
+        description="Threads that decode and render; by default one a core, at most 8.",
+    )
+    max_batch: PositiveInt = Field(
+        default=8, description="Most images the device computes at once."
+    )
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=0.0, description="Longest time a batch is held open for more images."
+    )
+    queue_size: PositiveInt = Field(default=64, description="Most requests waiting for the device.")
+    keep_alive_s: PositiveInt = Field(
+        default=600,
+        description="Idle connections are kept this long: a line may stop, its PLC stays.",
+    )
+    grace_time_s: PositiveInt = Field(
+        default=20, description="Time to finish accepted requests after SIGTERM."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line written."
+    )
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each `SSVP_*` name that no setting reads: most likely a typing error."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    return [
+        _unknown_sentence(name, known)
+        for name in sorted(names)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+
+
+def _unknown_sentence(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name.upper(), known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "; see `ssvp settings`"
+    return f"{name} is set but is no setting{hint}"
