@@ -6,16 +6,14 @@ Knows the runtime and the evaluation; knows no HTTP.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
-from model.data.folder import DataLayoutError, list_items, read_item
+from model.data.folder import list_items, read_item
 from model.data.held_out import held_out_samples
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.evaluate import Report, Scored, Scorer, measure
@@ -33,34 +31,31 @@ class Source:
 
 
 def evaluate(
-    bundle: Annotated[str, typer.Argument(help="Bundle folder, or the name of a shipped one.")],
-    data: Annotated[
-        str, typer.Option(help="Folder in MVTec-AD's layout, or 'procedural': held-out families.")
-    ] = PROCEDURAL,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json.")] = None,
-    product: Annotated[
-        str | None, typer.Option(help="Product name to use instead of each category's.")
-    ] = None,
-    pairs: Annotated[int, typer.Option(help="Procedural pairs per family.")] = 200,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:0.")] = "auto",
-) -> None:
-    """Measure a bundle on images it was not trained on.
+    bundle: str, data: str, product: str | None, pairs: int, device: str, console: Console
+) -> Report:
+    """Measure a bundle and print the table.
 
-    Example: ssvp evaluate ssvp-nano --data path/to/mvtec --out runs/evaluate
+    Args:
+        bundle: folder, or the name of a shipped bundle.
+        data: folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
+        product: product name to use instead of each category's.
+        pairs: procedural pairs per family.
+        device: `auto`, `cpu` or `cuda:0`.
+        console: where table and progress go.
+
+    Raises:
+        model.data.folder.DataLayoutError: the folder is not in that layout.
+        model.bundle.BundleError: the bundle cannot be used.
     """
-    try:
-        source = _source(data, product, pairs)
-    except DataLayoutError as error:
-        raise typer.BadParameter(str(error), param_hint="--data") from None
+    source = _source(data, product, pairs)
     runtime = load_runtime(bundle, device)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("evaluate", total=source.count)
         report = measure(
             source.samples, _scorer(runtime), progress=lambda count: progress.advance(task, count)
         )
-    if out is not None:
-        report.save(out / "report.json")
-    Console().print(_table(report))
+    console.print(_table(report))
+    return report
 
 
 def _scorer(runtime: Runtime) -> Scorer:

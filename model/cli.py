@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -21,8 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from model.checkpoint import load_config, load_history, load_model, load_towers
 from model.config import PRESETS, SSVPConfig
+
+if TYPE_CHECKING:
+    import torch  # the commands import it: it takes seconds, and `ssvp --help` needs none of it
 
 model_cli = typer.Typer(no_args_is_help=True, help="Make models.")
 
@@ -33,7 +34,9 @@ Workers = Annotated[int, typer.Option(help="Processes that render images.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str) -> "torch.device":
+    import torch
+
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -107,7 +110,9 @@ def train(
 
     Example: ssvp train --towers runs/nano-towers --out runs/nano
     """
-    from model.checkpoint import HISTORY_FILE, save_json
+    import torch
+
+    from model.checkpoint import HISTORY_FILE, load_config, load_history, load_towers, save_json
     from model.recipes import recipe_for
     from model.ssvp.model import SSVP
     from model.train import train
@@ -132,6 +137,7 @@ def export(
 
     Example: ssvp export runs/nano model/bundles/ssvp-nano
     """
+    from model.checkpoint import load_history, load_model
     from model.export import choose_thresholds, export_bundle, validation_samples
 
     console = Console(stderr=True)

@@ -1,0 +1,1 @@
+"""The HTTP surface: parses requests, asks the engine, writes answers. Computes nothing."""

@@ -1,0 +1,58 @@
+"""Reading a body no further than its limit, and noticing a caller who leaves.
+
+Knows the connection; knows nothing of what travels over it.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from app.errors import BodyTooLargeError, ClientGoneError
+
+T = TypeVar("T")
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """Return the body.
+
+    Raises:
+        BodyTooLargeError: as soon as more than the limit is announced or has arrived.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit_bytes:
+        raise _too_large(limit_bytes)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+    return bytes(body)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await work for a caller whose body has been read, but cancel it when the caller closes the connection.
+
+    Raises:
+        ClientGoneError: the caller left before the work was done.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        raise ClientGoneError("the connection was closed before the answer")
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_large(limit_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"at most {limit_bytes} bytes are accepted")

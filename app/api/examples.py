@@ -1,0 +1,105 @@
+"""What `/docs` shows of `POST /v1/detect`: every form of the body, with examples that work when pasted.
+
+Knows the OpenAPI document; the contract itself is in `schemas` and `forms`.
+"""
+
+from typing import Any
+
+from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from app.api.problems import problem_of
+from app.api.schemas import DetectParameters, Problem
+from app.errors import ClientGoneError, ServiceError, StartError
+
+# A grey square of 32 px with a dark scratch.
+EXAMPLE_IMAGE = (
+    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAW0lEQVR42u2TuREAIAgE0bFeiyGwXiOV58Dc"
+    "kXT3ZiPKoPwqfSEV+CLwMlo474nAG+OE5EhQ3CdEHgp67hOOG8FzlbB5K4C5SmB+hICvBMwLIZrvRA85lSc+"
+    "awJXxBIN2I+7LwAAAABJRU5ErkJggg=="
+)
+
+DETECT_DESCRIPTION = f"""
+Send one image in any of three forms; the bytes decide which it is, the content type is only a hint.
+PNG, JPEG, BMP, TIFF and WebP are accepted.
+
+    curl --data-binary @part.png 'localhost:8080/v1/detect?product=metal%20nut'
+    curl -F image=@part.png -F product='metal nut' localhost:8080/v1/detect
+    curl --json '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
+
+Without a file at hand:
+
+    echo {EXAMPLE_IMAGE} | base64 -d | curl --data-binary @- localhost:8080/v1/detect
+
+Parameters go into the query string, beside the image as form fields, or into the JSON object; one given
+twice, or one that is not known, is refused. Coordinates are pixels of the sent image, after EXIF rotation.
+Every error answer carries `result_code` 2: there is no verdict, and no verdict is never OK.
+"""
+
+
+def detect_openapi() -> dict[str, Any]:
+    """Return what FastAPI cannot derive: the three body forms and the parameters of the query string."""
+    schema = DetectParameters.model_json_schema()
+    properties: dict[str, Any] = schema["properties"]
+    encoded = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "The image, base64; a data: URL is fine too.",
+    }
+    binary = {"type": "string", "format": "binary"}
+    raw = {"schema": binary}
+    return {
+        "parameters": [_query_parameter(name, of) for name, of in properties.items()],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _with_image(properties, encoded),
+                    "example": {"image": EXAMPLE_IMAGE, "product": "metal nut", "part_id": "A-17"},
+                },
+                "multipart/form-data": {"schema": _with_image(properties, binary)},
+                **{f"image/{kind}": raw for kind in ("png", "jpeg", "bmp", "tiff", "webp")},
+            },
+        },
+    }
+
+
+def detect_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the problem answers of the endpoint: by status, an example of each kind of error."""
+    by_status: dict[int, list[type[ServiceError]]] = {}
+    for kind in _leaves(ServiceError):
+        if kind not in (ClientGoneError, StartError):  # nobody is there to read these
+            by_status.setdefault(kind.status, []).append(kind)
+    return {status: _problem_response(kinds) for status, kinds in sorted(by_status.items())}
+
+
+def _leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
+    below = kind.__subclasses__()
+    return [leaf for child in below for leaf in _leaves(child)] if below else [kind]
+
+
+def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
+    return {
+        "model": Problem,
+        "description": "; ".join(kind.title for kind in kinds),
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+def _problem_example(kind: type[ServiceError]) -> dict[str, Any]:
+    problem = problem_of(kind, kind.__doc__ or kind.title, "0f9d6a52c1f94b7e8a3b5c7d9e1f2a34")
+    return problem.model_dump()
+
+
+def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in schema.items() if key != "description"}
+    return {"name": name, "in": "query", "description": schema["description"], "schema": rest}
+
+
+def _with_image(properties: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"image": image, **properties},
+        "required": ["image"],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,166 @@
+"""A detect request's body in whichever form it came: raw image, multipart or JSON.
+
+Knows the forms and their traps; the image itself stays undecoded bytes. The body decides which form it is; the
+content type is a hint that only a multipart body with a preamble needs.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
+
+from app.api.schemas import DetectParameters
+from app.engine.formats import ACCEPTED, is_image
+from app.errors import (
+    BodyUnreadableError,
+    ImageMissingError,
+    ImageUnrecognisedError,
+    ParameterError,
+)
+
+IMAGE = "image"
+MAX_PARTS = 32
+_DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
+_MULTIPART_START = re.compile(rb"(?:\r\n)?--([^\r\n]{1,70})\r\ncontent-disposition:", re.IGNORECASE)
+
+Pairs = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class DetectForm:
+    """One image and what was said about it."""
+
+    image: bytes
+    parameters: DetectParameters
+
+
+def parse_detect(body: bytes, content_type: str, query: Iterable[tuple[str, str]]) -> DetectForm:
+    """Read a detect request.
+
+    Args:
+        body: the whole body.
+        content_type: header as sent; may be wrong or empty.
+        query: parameters of the query string, in order.
+
+    Raises:
+        RequestError: one of its leaves; a name given twice, in whatever place, is a `ParameterError`.
+    """
+    image, pairs = _split(body, content_type)
+    return DetectForm(image, read_parameters([*query, *pairs]))
+
+
+def read_parameters(pairs: Pairs) -> DetectParameters:
+    """Check parameters from all places together.
+
+    Raises:
+        ParameterError: naming each parameter that is unknown, repeated or out of range.
+    """
+    counts = Counter(name for name, _ in pairs)
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise ParameterError(f"given more than once: {_names(repeated)}")
+    if unknown := [name for name in counts if name not in DetectParameters.model_fields]:
+        known = ", ".join(DetectParameters.model_fields)
+        raise ParameterError(f"unknown: {_names(unknown)}; known: {known}")
+    try:
+        return DetectParameters.model_validate(dict(pairs))
+    except ValidationError as error:
+        complaints = {f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False)}
+        raise ParameterError("; ".join(sorted(complaints))) from None
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(ascii(name[:64]) for name in names[:8])
+
+
+def _split(body: bytes, content_type: str) -> tuple[bytes, Pairs]:
+    """Return image and parameters of a body in any form."""
+    if is_image(body):
+        return body, []
+    if _JSON_START.match(body):
+        return _split_json(body)
+    if (boundary := _boundary(body, content_type)) is not None:
+        return _split_multipart(body, boundary)
+    raise ImageUnrecognisedError(
+        f"the body is neither an image ({ACCEPTED}), nor JSON, nor multipart/form-data"
+    )
+
+
+def _boundary(body: bytes, content_type: str) -> bytes | None:
+    """Return what separates the parts of a multipart body; None for any other body."""
+    if start := _MULTIPART_START.match(body):
+        return start[1]
+    media_type, options = parse_options_header(content_type)
+    return options.get(b"boundary", b"") if media_type == b"multipart/form-data" else None
+
+
+def _split_json(body: bytes) -> tuple[bytes, Pairs]:
+    try:
+        pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
+    except (ValueError, RecursionError) as error:
+        raise BodyUnreadableError("the body begins like JSON but is not") from error
+    encoded = _only_image([value for name, value in pairs if name == IMAGE])
+    if not isinstance(encoded, str):
+        raise ImageMissingError("`image` must be a base64 string")
+    return _from_base64(encoded), [pair for pair in pairs if pair[0] != IMAGE]
+
+
+def _from_base64(encoded: str) -> bytes:
+    if prefix := _DATA_URL.match(encoded):
+        encoded = encoded[prefix.end() :]
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise BodyUnreadableError("`image` is not base64") from error
+
+
+def _split_multipart(body: bytes, boundary: bytes) -> tuple[bytes, Pairs]:
+    parts: list[tuple[str, bytes]] = []
+
+    def keep(part: Field | File) -> None:
+        if len(parts) >= MAX_PARTS:
+            raise BodyUnreadableError(f"more than {MAX_PARTS} parts")
+        parts.append((_text(part.field_name or b""), _content(part)))
+
+    try:
+        parser = FormParser(
+            "multipart/form-data",
+            keep,
+            keep,
+            boundary=boundary,
+            config={"MAX_MEMORY_FILE_SIZE": len(body)},  # never a temporary file
+        )
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise BodyUnreadableError("the body is not the multipart form it claims to be") from error
+    image = _only_image([content for name, content in parts if name == IMAGE])
+    return image, [(name, _text(content)) for name, content in parts if name != IMAGE]
+
+
+def _content(part: Field | File) -> bytes:
+    if isinstance(part, Field):
+        return part.value or b""
+    part.file_object.seek(0)
+    return part.file_object.read()
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BodyUnreadableError("a form field is not UTF-8") from error
+
+
+def _only_image(images: list[Any]) -> Any:
+    if len(images) != 1:
+        raise ImageMissingError(f"one `image` is expected, {len(images)} were sent")
+    return images[0]

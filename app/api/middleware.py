@@ -1,0 +1,59 @@
+"""Around every request: its id, its record, its log line. Pure ASGI, so that bodies stream through untouched.
+
+Knows headers; knows neither routes nor images.
+"""
+
+import re
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.observability import Metrics, RequestRecord, log_request
+
+_ACCEPTABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def request_id(headers: Headers) -> str:
+    """Return the caller's request id if it is printable ASCII without blanks, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def answer_headers(record: RequestRecord) -> dict[str, str]:
+    """Return the headers that every answer carries."""
+    stages = [f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in record.stages_s()]
+    total = f"total;dur={1000 * record.elapsed_s:.1f}"
+    return {"X-Request-ID": record.request_id, "Server-Timing": ", ".join([*stages, total])}
+
+
+class RecordMiddleware:
+    """Gives each request a `RequestRecord` in its state; counts and logs it when it has been answered."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = RequestRecord(
+            request_id=request_id(Headers(scope=scope)),
+            method=scope["method"],
+            path=scope["path"],
+            inspects=scope["path"].startswith("/v1/"),
+        )
+        scope.setdefault("state", {})["record"] = record
+
+        async def send_recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                MutableHeaders(scope=message).update(answer_headers(record))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_recorded)
+        finally:
+            self._metrics.observe_request(record)
+            log_request(record)

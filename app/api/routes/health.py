@@ -1,0 +1,43 @@
+"""Probes and metrics; never behind a key, never behind the queue."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.api.deps import EngineDep, MetricsDep
+from app.api.schemas import Health
+from app.engine.lifecycle import State
+
+router = APIRouter(tags=["operation"])
+
+_NOT_OK: dict[int | str, dict[str, Any]] = {
+    503: {"model": Health, "description": "Not so; `reason` says why."}
+}
+
+
+@router.get("/livez", response_model=Health, responses=_NOT_OK)
+@router.get("/v2/health/live", response_model=Health, responses=_NOT_OK)
+async def live(engine: EngineDep) -> Response:
+    """Tell whether event loop and worker thread live; a process that does not should be restarted."""
+    snapshot = engine.snapshot()
+    return _health(snapshot.alive, "alive" if snapshot.alive else snapshot.state, snapshot.reason)
+
+
+@router.get("/readyz", response_model=Health, responses=_NOT_OK)
+@router.get("/v2/health/ready", response_model=Health, responses=_NOT_OK)
+async def ready(engine: EngineDep) -> Response:
+    """Tell whether images are inspected now: the model is warm and the golden image has its score."""
+    snapshot = engine.snapshot()
+    return _health(snapshot.state is State.READY, snapshot.state, snapshot.reason)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(engine: EngineDep, metrics: MetricsDep) -> Response:
+    """Return all metrics in Prometheus' text format."""
+    return Response(metrics.exposition(engine.snapshot()), media_type=CONTENT_TYPE_LATEST)
+
+
+def _health(fine: bool, status: str, reason: str) -> Response:
+    body = Health(status=status, reason=reason).model_dump_json()
+    return Response(body, 200 if fine else 503, media_type="application/json")

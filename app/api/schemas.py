@@ -1,0 +1,210 @@
+"""Parameters and answers, as callers see them.
+
+Knows names, ranges and rounding of the contract; computes nothing.
+"""
+
+import base64
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
+from app.engine.regions import Region
+from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
+
+_DECIMALS = 4
+
+
+def _no_bool(value: object) -> object:
+    """Refuse true and false where a number is meant: `"threshold": true` would pass every part."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected, not true or false")
+    return value
+
+
+Number = BeforeValidator(_no_bool)
+Text128 = Annotated[str, StringConstraints(max_length=128)]
+ProductName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+
+
+class DetectParameters(BaseModel):
+    """What a caller may say about an image; all else is refused: ignoring it could pass a bad part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product: ProductName = Field(
+        default="object",
+        description="Spoken product name; any name is fine.",
+        examples=["metal nut"],
+    )
+    part_id: Text128 | None = Field(default=None, description="Echoed, never interpreted.")
+    sequence: Annotated[int, Number, Field(ge=-(2**63), lt=2**63)] | None = Field(
+        default=None, description="Echoed, never interpreted."
+    )
+    threshold: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        default=None, description="Decision threshold for this call; by default the bundle's."
+    )
+    heatmap: Literal["overlay", "map", "mask", "none"] = Field(
+        default="overlay", description="Heat map to draw."
+    )
+    heatmap_format: Literal["png", "jpeg", "webp"] = Field(
+        default="png", description="Its encoding."
+    )
+    heatmap_size: Annotated[int, Number, Field(ge=16, le=4096)] | Literal["original"] = Field(
+        default=512,
+        description="Its longest side in px, never more than the sent image's, or `original`.",
+    )
+
+    def order(self, image: bytes) -> Order:
+        """Return what the engine is to do."""
+        size = None if self.heatmap_size == "original" else self.heatmap_size
+        kind, encoding = HeatmapKind(self.heatmap), HeatmapFormat(self.heatmap_format)
+        return Order(image, self.product, self.threshold, HeatmapOptions(kind, encoding, size))
+
+
+class RegionAnswer(BaseModel):
+    """One anomalous area, in pixels of the sent image after EXIF rotation."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area_px: int
+    score: float
+
+    @classmethod
+    def of(cls, region: Region) -> Self:
+        """Write down one region."""
+        return cls(
+            x=region.x,
+            y=region.y,
+            width=region.width,
+            height=region.height,
+            area_px=region.area_px,
+            score=round(region.score, _DECIMALS),
+        )
+
+
+class HeatmapAnswer(BaseModel):
+    """The heat map; `data` is base64."""
+
+    kind: Literal["overlay", "map", "mask"]
+    media_type: str
+    width: int
+    height: int
+    data: str
+
+    @classmethod
+    def of(cls, heatmap: Heatmap) -> Self:
+        """Write down one heat map."""
+        return cls.model_construct(
+            kind=heatmap.kind.value,
+            media_type=heatmap.media_type,
+            width=heatmap.size.width,
+            height=heatmap.size.height,
+            data=base64.b64encode(heatmap.data).decode("ascii"),
+        )
+
+
+class ModelAnswer(BaseModel):
+    """Which model judged."""
+
+    name: str
+    version: str
+
+
+class TimingAnswer(BaseModel):
+    """Milliseconds; `total` counts from the request's arrival, so reading the body is in it."""
+
+    decode: float
+    queue: float
+    inference: float
+    render: float
+    total: float
+
+    @classmethod
+    def of(cls, times: StageTimes, total_s: float) -> Self:
+        """Write down stage times."""
+        return cls(
+            decode=_ms(times.decode),
+            queue=_ms(times.queue),
+            inference=_ms(times.inference),
+            render=_ms(times.render),
+            total=_ms(total_s),
+        )
+
+
+class Answer(BaseModel):
+    """The verdict on one image. `result_code` is 0 for OK, 1 for NG; errors carry 2."""
+
+    request_id: str
+    part_id: str | None
+    sequence: int | None
+    product: str
+    result: Literal["OK", "NG"]
+    result_code: Literal[0, 1]
+    score: float
+    threshold: float
+    threshold_source: ThresholdSource
+    score_global: float
+    score_local: float
+    regions: list[RegionAnswer]
+    heatmap: HeatmapAnswer | None
+    model: ModelAnswer
+    timing_ms: TimingAnswer
+    batch_size: int
+
+    @classmethod
+    def of(
+        cls, inspection: Inspection, parameters: DetectParameters, request_id: str, total_s: float
+    ) -> Self:
+        """Write down an inspection for its caller."""
+        verdict, model = inspection.verdict, inspection.model
+        return cls(
+            request_id=request_id,
+            part_id=parameters.part_id,
+            sequence=parameters.sequence,
+            product=parameters.product,
+            result=verdict.result.value,
+            result_code=verdict.result.code,
+            score=rounded_score(verdict.score, verdict.threshold),
+            threshold=verdict.threshold,
+            threshold_source=verdict.threshold_source,
+            score_global=round(verdict.score_global, _DECIMALS),
+            score_local=round(verdict.score_local, _DECIMALS),
+            regions=[RegionAnswer.of(region) for region in verdict.regions],
+            heatmap=None if verdict.heatmap is None else HeatmapAnswer.of(verdict.heatmap),
+            model=ModelAnswer(name=model.name, version=model.version),
+            timing_ms=TimingAnswer.of(inspection.times, total_s),
+            batch_size=inspection.batch_size,
+        )
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document; `result_code` 2 says that there is no verdict."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error_type: str
+    code: str
+    result_code: Literal[2] = 2
+    request_id: str
+
+
+class Health(BaseModel):
+    """What a probe answers; `reason` says why not."""
+
+    status: str
+    reason: str
+
+
+def rounded_score(score: float, threshold: float) -> float:
+    """Round for display, but not across the threshold: the answer's own numbers must agree with its result."""
+    rounded = round(score, _DECIMALS)
+    return rounded if (rounded >= threshold) == (score >= threshold) else score
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 1)

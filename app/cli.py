@@ -1,0 +1,121 @@
+"""The `ssvp` command."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from app.main import create_app
+from app.observability import configure_logging
+from app.settings import PREFIX, Settings, unknown_variables
+from model.cli import model_cli
+
+cli = typer.Typer(no_args_is_help=True, help="Visual inspection as a service.")
+cli.add_typer(model_cli)
+
+
+@cli.command()
+def serve() -> None:
+    """Run the service; SSVP_* variables configure it, `ssvp settings` lists them.
+
+    Example: SSVP_PORT=9000 ssvp serve
+    """
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    app = create_app(settings)
+    server = uvicorn.Server(server_config(settings, app))
+    failed = False
+
+    def fail() -> None:
+        nonlocal failed
+        failed = server.should_exit = True
+
+    app.state.engine.on_failure = fail
+    # uvicorn raises the signal that stopped it again once it is done: an orderly end is a success.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit_orderly)
+    server.run()
+    raise typer.Exit(code=1 if failed or not server.started else 0)
+
+
+@cli.command("settings")
+def list_settings() -> None:
+    """List every SSVP_* variable with its value, default and meaning."""
+    values = read_settings()
+    table = Table("variable", "value", "default", "meaning")
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        table.add_row(
+            PREFIX + name.upper(), str(getattr(values, name)), str(default), field.description
+        )
+    Console().print(table)
+
+
+@cli.command()
+def evaluate(
+    bundle: Annotated[str, typer.Argument(help="Bundle folder, or the name of a shipped one.")],
+    data: Annotated[
+        str, typer.Option(help="Folder in MVTec-AD's layout, or 'procedural': held-out families.")
+    ] = "procedural",
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json.")] = None,
+    product: Annotated[
+        str | None, typer.Option(help="Product name to use instead of each category's.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(help="Procedural pairs per family.")] = 200,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:0.")] = "auto",
+) -> None:
+    """Measure a bundle on images it was not trained on.
+
+    Example: ssvp evaluate ssvp-nano --data path/to/mvtec --out runs/evaluate
+    """
+    from app.evaluation import evaluate as measure
+    from model.bundle import BundleError
+    from model.data.folder import DataLayoutError
+
+    try:
+        report = measure(bundle, data, product, pairs, device, Console())
+    except (BundleError, DataLayoutError) as error:
+        raise typer.BadParameter(str(error)) from None
+    if out is not None:
+        report.save(out / "report.json")
+
+
+def read_settings() -> Settings:
+    """Read the environment; a value that cannot be used ends the process with one line that says why."""
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    for complaint in unknown_variables(os.environ):
+        console.print(f"warning: {complaint}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        for e in error.errors(include_url=False):
+            console.print(f"error: {PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}")
+        raise typer.Exit(code=2) from None
+
+
+def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """Return how uvicorn is to run: one process, its logs and access lines left to us."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.grace_time_s,
+    )
+
+
+def _exit_orderly(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    sys.exit(0)

@@ -1,0 +1,62 @@
+"""The only wiring: settings and a runtime in, a FastAPI application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.api.middleware import RecordMiddleware
+from app.api.problems import add_problem_handlers
+from app.api.routes import detect, health
+from app.engine.lifecycle import Engine
+from app.errors import StartError
+from app.observability import Metrics
+from app.runtime.protocol import Runtime
+from app.settings import Settings
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: how to run it.
+        runtime: what computes scores; None loads the settings' bundle while the service starts.
+    """
+    metrics = Metrics()
+    engine = Engine(settings, metrics.observe_batch)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with engine.running(lambda: runtime or load_runtime(settings)):
+            yield
+
+    app = FastAPI(
+        title="SSVP Inspect",
+        summary="One image of a part in, OK or NG out.",
+        version=version("ssvp-inspect"),
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.add_middleware(RecordMiddleware, metrics=metrics)
+    add_problem_handlers(app)
+    app.include_router(detect.router)
+    app.include_router(health.router)
+    return app
+
+
+def load_runtime(settings: Settings) -> Runtime:
+    """Load the bundle onto the device.
+
+    Raises:
+        StartError: the bundle cannot be used; one line says why.
+    """
+    # torch takes seconds to import; /livez answers meanwhile.
+    from app.runtime.ssvp import load_runtime as load
+    from model.bundle import BundleError
+
+    try:
+        return load(settings.bundle, settings.device)
+    except BundleError as error:
+        raise StartError(str(error)) from error

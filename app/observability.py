@@ -1,0 +1,156 @@
+"""What operators see: metrics, and one log line a request.
+
+Knows what is counted and how it is written; knows neither how requests are parsed nor how images are inspected.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from app.engine.inspector import Inspection
+from app.engine.lifecycle import Snapshot
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+_SCORES = tuple(i / 20 for i in range(1, 21))
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+# Callers' free text must not grow the label set; products with a profile will get a label of their own.
+_UNPROFILED = "other"
+
+
+def configure_logging(level: str) -> None:
+    """Send every log line, warnings included, to standard error."""
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    logging.captureWarnings(capture=True)
+
+
+@dataclass
+class RequestRecord:
+    """What is known of one request so far; filled in on its way.
+
+    Attributes:
+        request_id: from `X-Request-ID`, or made.
+        method: HTTP method.
+        path: without the query; untrusted text.
+        started_at: `time.perf_counter()` at arrival.
+        inspects: whether it asks for an inspection.
+        status: of the answer; 500 until there is one.
+        code: stable name of the problem, if it ended in one.
+        inspection: what the engine found, if it got that far.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    started_at: float = field(default_factory=time.perf_counter)
+    inspects: bool = False
+    status: int = 500
+    code: str | None = None
+    inspection: Inspection | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since arrival."""
+        return time.perf_counter() - self.started_at
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: `ok`, `ng`, a problem's code, or `answered` for all that inspects nothing."""
+        if self.code is not None:
+            return self.code
+        if self.status >= 500:  # an unexpected exception: its problem is written further out
+            return "internal"
+        if self.inspection is not None:
+            return self.inspection.verdict.result.lower()
+        return "answered"
+
+    def stages_s(self) -> Iterator[tuple[str, float]]:
+        """Yield each stage of the inspection with its seconds."""
+        if self.inspection is not None:
+            yield from asdict(self.inspection.times).items()
+
+
+def log_request(record: RequestRecord) -> None:
+    """Write the request's line; probes and metrics are written at DEBUG only."""
+    inspection = record.inspection
+    logger.log(
+        logging.INFO if record.inspects or record.status >= 400 else logging.DEBUG,
+        "request id=%a method=%a path=%a status=%d outcome=%s score=%s batch_size=%s %s total_ms=%.1f",
+        record.request_id,
+        record.method,
+        record.path,
+        record.status,
+        record.outcome,
+        "-" if inspection is None else f"{inspection.verdict.score:.4f}",
+        "-" if inspection is None else inspection.batch_size,
+        " ".join(f"{stage}_ms={1000 * s:.1f}" for stage, s in record.stages_s()) or "stages=-",
+        1000 * record.elapsed_s,
+    )
+
+
+class Metrics:
+    """One process's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
+            return Counter(f"ssvp_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(f"ssvp_{name}", text, labels, registry=registry)
+
+        def histogram(
+            name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
+        ) -> Histogram:
+            return Histogram(f"ssvp_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self._requests = counter("requests", "Inspection requests by how they ended.", ("outcome",))
+        self._rejected = counter("rejected", "Requests refused with 503.", ("reason",))
+        self._verdicts = counter("verdicts", "Verdicts given.", ("product", "result"))
+        self._duration = histogram("request_duration_seconds", "Arrival to answer.", _SECONDS)
+        self._stage = histogram(
+            "stage_duration_seconds", "Time in each stage.", _SECONDS, ("stage",)
+        )
+        self._score = histogram("score", "Image-level scores.", _SCORES, ("product",))
+        self._batch_size = histogram("batch_size", "Images computed at once.", _BATCHES)
+        self._queue_depth = gauge("queue_depth", "Images waiting for the device.")
+        self._queue_limit = gauge("queue_limit", "Most images that may wait.")
+        self._inflight = gauge("inflight", "Requests between arrival and answer.")
+        self._golden_score = gauge("golden_score", "Last score of the golden image.")
+        self._model_info = gauge("model_info", "The loaded model; always 1.", ("name", "version"))
+
+    def observe_batch(self, size: int) -> None:
+        """Count one batch of the given size; safe on any thread."""
+        self._batch_size.observe(size)
+
+    def observe_request(self, record: RequestRecord) -> None:
+        """Count one inspection request that has been answered; others are not counted."""
+        if not record.inspects:
+            return
+        self._requests.labels(record.outcome).inc()
+        self._duration.observe(record.elapsed_s)
+        if record.status == 503 and record.code is not None:
+            self._rejected.labels(record.code).inc()
+        for stage, seconds in record.stages_s():
+            self._stage.labels(stage).observe(seconds)
+        if record.outcome in ("ok", "ng") and record.inspection is not None:
+            verdict = record.inspection.verdict
+            self._verdicts.labels(_UNPROFILED, verdict.result).inc()
+            self._score.labels(_UNPROFILED).observe(verdict.score)
+
+    def exposition(self, snapshot: Snapshot) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        self._queue_depth.set(snapshot.queue_depth)
+        self._queue_limit.set(snapshot.queue_limit)
+        self._inflight.set(snapshot.inflight)
+        self._golden_score.set(snapshot.golden_score)
+        if snapshot.model is not None:
+            self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)
+        return generate_latest(self._registry)
