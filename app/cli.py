@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from app.errors import StartError
 from app.main import create_app
 from app.observability import configure_logging
 from app.settings import PREFIX, Settings, unknown_variables
@@ -78,12 +79,11 @@ def evaluate(
     Example: ssvp evaluate ssvp-nano --data path/to/mvtec --out runs/evaluate
     """
     from app.evaluation import evaluate as measure
-    from model.bundle import BundleError
     from model.data.folder import DataLayoutError
 
     try:
         report = measure(bundle, data, product, pairs, device, Console())
-    except (BundleError, DataLayoutError) as error:
+    except (StartError, DataLayoutError) as error:
         raise typer.BadParameter(str(error)) from None
     if out is not None:
         report.save(out / "report.json")

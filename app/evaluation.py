@@ -45,7 +45,7 @@ def evaluate(
 
     Raises:
         model.data.folder.DataLayoutError: the folder is not in that layout.
-        model.bundle.BundleError: the bundle cannot be used.
+        StartError: the bundle or the device cannot be used.
     """
     source = _source(data, product, pairs)
     runtime = load_runtime(bundle, device)

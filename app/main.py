@@ -10,7 +10,6 @@ from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
 from app.api.routes import detect, health
 from app.engine.lifecycle import Engine
-from app.errors import StartError
 from app.observability import Metrics
 from app.runtime.protocol import Runtime
 from app.settings import Settings
@@ -50,13 +49,8 @@ def load_runtime(settings: Settings) -> Runtime:
     """Load the bundle onto the device.
 
     Raises:
-        StartError: the bundle cannot be used; one line says why.
+        StartError: bundle or device cannot be used; one line says why.
     """
-    # torch takes seconds to import; /livez answers meanwhile.
-    from app.runtime.ssvp import load_runtime as load
-    from model.bundle import BundleError
+    from app.runtime import ssvp  # torch takes seconds to import; /livez answers meanwhile
 
-    try:
-        return load(settings.bundle, settings.device)
-    except BundleError as error:
-        raise StartError(str(error)) from error
+    return ssvp.load_runtime(settings.bundle, settings.device)

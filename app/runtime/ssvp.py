@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.errors import StartError
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
 from model.backbones.clip import ClipTower
@@ -24,6 +25,7 @@ from model.bundle import (
     HEADS_FILE,
     PROMPTS_FILE,
     Bundle,
+    BundleError,
     read_bundle,
 )
 from model.checkpoint import load_module
@@ -35,9 +37,17 @@ TEXT_CACHE_SIZE = 1024
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a setting: `auto` is the first GPU, or the CPU where there is none."""
+    """Return the device for a setting: `auto` is the first GPU, or the CPU where there is none.
+
+    Raises:
+        StartError: this machine has no such device.
+    """
+    gpus = torch.cuda.device_count()
+    known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
     if name == "auto":
-        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+        return torch.device("cuda:0" if gpus else "cpu")
+    if name not in known:
+        raise StartError(f"device {name!r}: this machine has {', '.join(known)}")
     return torch.device(name)
 
 
@@ -131,6 +141,10 @@ def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
     """Load a bundle by path or shipped name.
 
     Raises:
-        model.bundle.BundleError: when the bundle is missing, damaged or of another schema.
+        StartError: the bundle is missing, damaged or of another schema, or there is no such device.
     """
-    return SSVPRuntime(read_bundle(bundle), choose_device(device))
+    try:
+        found = read_bundle(bundle)
+    except BundleError as error:
+        raise StartError(str(error)) from error
+    return SSVPRuntime(found, choose_device(device))

@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from app.errors import StartError
 from app.runtime import ssvp
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
-from model.bundle import BundleHashError, read_bundle
+from model.bundle import read_bundle
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import Thresholds, export_bundle, predict_torch
 from model.ssvp.model import SSVP
@@ -133,8 +134,10 @@ def test_a_damaged_bundle_is_refused_before_anything_is_loaded(
     for file in served[2].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = tmp_path / "clip.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
-    with pytest.raises(BundleHashError, match=r"clip\.safetensors"):
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 0xFF
+    weights.write_bytes(data)
+    with pytest.raises(StartError, match=r"clip\.safetensors has SHA-256"):
         load_runtime(str(tmp_path))
 
 
@@ -143,3 +146,10 @@ def test_auto_device_is_the_gpu_where_there_is_one() -> None:
     expected = "cuda:0" if torch.cuda.is_available() else "cpu"
     assert str(choose_device("auto")) == expected
     assert str(choose_device("cpu")) == "cpu"
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", ""])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    """One line that says what there is."""
+    with pytest.raises(StartError, match="cpu"):
+        choose_device(name)
