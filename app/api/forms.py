@@ -1,7 +1,7 @@
 """A detect request's body in whichever form it came: raw image, multipart or JSON.
 
 Knows the forms and their traps; the image itself stays undecoded bytes. The body decides which form it is; the
-content type is a hint that only a multipart body with a preamble needs.
+content type only helps to say what is wrong with a body that is no form at all.
 """
 
 import base64
@@ -30,7 +30,7 @@ IMAGE = "image"
 MAX_PARTS = 32
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
-_MULTIPART_START = re.compile(rb"(?:\r\n)?--([^\r\n]{1,70})\r\ncontent-disposition:", re.IGNORECASE)
+_MULTIPART_START = re.compile(rb"(?:\r\n)?--([^\r\n]{1,70})\r\n[!-9;-~]+:")
 
 Pairs = list[tuple[str, Any]]
 

@@ -1,0 +1,125 @@
+"""The `ssvp` command as its user runs it: one process, its exit code, its last line."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+SSVP = Path(sys.executable).parent / "ssvp"
+START_S = 120
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SSVP, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_serve_starts_serves_and_ends_in_order(tmp_path: Path) -> None:
+    """The shipped bundle becomes ready, a picture gets its verdict, SIGTERM ends it with 0."""
+    port, log = _free_port(), tmp_path / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [SSVP, "serve"],
+            env=os.environ | {"SSVP_HOST": "127.0.0.1", "SSVP_PORT": str(port)},
+            stderr=stderr,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            _wait_until_ready(client, process)
+            picture = Path("model/bundles/ssvp-nano/golden.png").read_bytes()
+            answer = client.post("/v1/detect", params={"product": "leather"}, content=picture)
+            assert answer.status_code == 200
+            assert answer.json()["model"]["name"] == "ssvp-nano"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    text = log.read_text()
+    assert "ssvp-nano" in text
+    assert "is ready" in text
+    assert "Traceback" not in text
+
+
+def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        assert process.poll() is None, "the service ended"
+        try:
+            if client.get("/readyz").status_code == 200:
+                return
+        except httpx.ConnectError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("not ready in time")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [(None, "no folder"), ("{}", "schema_version")], ids=["none", "empty"]
+)
+def test_a_bundle_that_cannot_be_used_ends_the_start(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
+    """One clear line, a failing exit code, no traceback."""
+    folder = tmp_path / "bundle"
+    if content is not None:
+        folder.mkdir()
+        (folder / "bundle.json").write_text(content)
+    done = _run("serve", SSVP_BUNDLE=str(folder), SSVP_PORT="0", SSVP_HOST="127.0.0.1")
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert str(folder) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_ends_the_start() -> None:
+    """Not a service that runs and cannot be reached."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = _run("serve", SSVP_PORT=port, SSVP_HOST="127.0.0.1")
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr
+
+
+def test_a_setting_that_cannot_be_read_ends_the_start() -> None:
+    """Its name and what is wrong with it."""
+    done = _run("serve", SSVP_PORT="http")
+    assert done.returncode == 2
+    assert "SSVP_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_are_listed_and_typing_errors_warned_of() -> None:
+    """Every variable with its value."""
+    done = _run("settings", SSVP_QUEUE_SIZE="7", SSVP_PROT="1", COLUMNS="200")
+    assert done.returncode == 0
+    assert "SSVP_QUEUE_SIZE" in done.stdout
+    assert "did you mean SSVP_PORT?" in done.stderr
+
+
+def test_a_data_folder_in_another_layout_is_one_line(tmp_path: Path) -> None:
+    """`ssvp evaluate` explains itself too."""
+    done = _run("evaluate", "ssvp-nano", "--data", str(tmp_path), COLUMNS="200")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,60 @@
+"""`/docs`: the document is complete and its examples work when pasted."""
+
+import re
+import shlex
+
+import pytest
+
+from app.api.examples import DETECT_DESCRIPTION
+from tests.conftest import Service
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_docs_are_served(service: Service) -> None:
+    """The page and the document behind it."""
+    page = await service.client.get("/docs")
+    assert page.status_code == 200
+    assert "/openapi.json" in page.text
+    document = (await service.client.get("/openapi.json")).json()
+    assert set(document["paths"]) == {
+        "/v1/detect",
+        "/livez",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/metrics",
+    }
+
+
+async def test_the_json_example_works_when_sent_as_it_stands(service: Service) -> None:
+    """As "Try it out" sends it."""
+    document = (await service.client.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/detect"]["post"]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    answer = await service.client.post("/v1/detect", json=example)
+    assert answer.status_code == 200, answer.text
+    for name in example.keys() - {"image"}:
+        assert answer.json()[name] == example[name]
+
+
+async def test_the_shown_curl_with_json_works(service: Service) -> None:
+    """The command line is parsed as a shell would."""
+    (line,) = re.findall(r"^ +(curl --json .*)$", DETECT_DESCRIPTION, re.MULTILINE)
+    words = shlex.split(line)
+    answer = await service.client.post("/v1/detect", content=words[words.index("--json") + 1])
+    assert answer.status_code == 200, answer.text
+
+
+async def test_every_documented_problem_is_one(service: Service) -> None:
+    """Each status shows an example with result_code 2."""
+    document = (await service.client.get("/openapi.json")).json()
+    responses = document["paths"]["/v1/detect"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "413", "415", "422", "500", "503"}
+    for status, response in responses.items():
+        if status != "200":
+            examples = response["content"]["application/problem+json"]["examples"]
+            assert examples
+            for example in examples.values():
+                assert example["value"]["status"] == int(status)
+                assert example["value"]["result_code"] == 2

@@ -1,0 +1,89 @@
+"""Probes, metrics and the log, as an operator meets them."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import Service, serving
+from tests.fakes import GOLDEN, FakeRuntime, encode, grey
+
+pytestmark = pytest.mark.anyio
+
+URL = "/v1/detect"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/v2/health/live", "/v2/health/ready"])
+async def test_probes_of_a_ready_service(service: Service, path: str) -> None:
+    """200 and nothing to explain."""
+    answer = await service.client.get(path)
+    assert answer.status_code == 200
+    assert answer.json()["reason"] == ""
+
+
+async def test_probes_of_an_unfit_service() -> None:
+    """Alive, not ready, and it says why."""
+    async with serving(FakeRuntime(replace(GOLDEN, score=0.9))) as service:
+        assert (await service.client.get("/livez")).status_code == 200
+        answer = await service.client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["status"] == "not_ready"
+        assert "golden image scored" in answer.json()["reason"]
+        refused = await service.client.post(URL, content=encode(grey(1)))
+        assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+
+
+async def _samples(service: Service) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    answer = await service.client.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_count_what_happened(service: Service) -> None:
+    """Outcomes, verdicts, stages and the golden score; probes are not counted as requests."""
+    await service.client.post(URL, params={"part_id": "A-17"}, content=encode(grey(250)))
+    await service.client.post(URL, content=encode(grey(5)))
+    await service.client.post(URL, content=b"nothing")
+    await service.client.get("/livez")
+    found = await _samples(service)
+    assert found["ssvp_requests_total", (("outcome", "ng"),)] == 1
+    assert found["ssvp_requests_total", (("outcome", "ok"),)] == 1
+    assert found["ssvp_requests_total", (("outcome", "image_unrecognised"),)] == 1
+    assert found["ssvp_verdicts_total", (("product", "other"), ("result", "NG"))] == 1
+    assert found["ssvp_score_count", (("product", "other"),)] == 2
+    assert found["ssvp_request_duration_seconds_count", ()] == 3
+    for stage in ("decode", "queue", "inference", "render"):
+        assert found["ssvp_stage_duration_seconds_count", (("stage", stage),)] == 2
+    assert found["ssvp_batch_size_count", ()] == 3  # the golden image was one
+    assert found["ssvp_queue_limit", ()] == 64
+    assert found["ssvp_inflight", ()] == 0
+    assert abs(found["ssvp_golden_score", ()] - 0.4) < 1e-3
+    assert found["ssvp_model_info", (("name", "fake"), ("version", "1.2.3"))] == 1
+    assert not any("A-17" in str(key) for key in found)
+    assert sum(v for (name, _), v in found.items() if name == "ssvp_requests_total") == 3
+
+
+async def test_refusals_are_counted_by_reason() -> None:
+    """What an alarm watches."""
+    async with serving(FakeRuntime(replace(GOLDEN, score=0.9))) as service:
+        await service.client.post(URL, content=encode(grey(1)))
+        found = await _samples(service)
+    assert found["ssvp_rejected_total", (("reason", "not_ready"),)] == 1
+
+
+async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    """With id, outcome, score and times; callers' text cannot forge a second line."""
+    with caplog.at_level(logging.INFO):
+        await service.client.post(URL, content=encode(grey(250)), headers={"X-Request-ID": "abc"})
+        await service.client.get("/readyz")
+        await service.client.get("/x%0Afake")
+    first, second = [r.getMessage() for r in caplog.records if r.name == "app.observability"]
+    for part in ("id='abc'", "status=200", "outcome=ng", "score=0.98", "inference_ms=", "total_ms"):
+        assert part in first
+    assert "status=404" in second
+    assert "\n" not in second

@@ -1,0 +1,119 @@
+"""Over a real socket: uvicorn as `ssvp serve` configures it, clients with manners and without."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from app.cli import server_config
+from app.engine.lifecycle import Engine, State
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import until
+from tests.fakes import FakeRuntime, encode, grey
+
+pytestmark = pytest.mark.anyio
+
+PNG = encode(grey(200))
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def listening(runtime: FakeRuntime) -> AsyncIterator[tuple[Engine, int]]:
+    """Run a server on a free port; yield its engine and port."""
+    settings = Settings(host="127.0.0.1", port=0)
+    app = create_app(settings, runtime)
+    server = uvicorn.Server(server_config(settings, app))
+    running = asyncio.create_task(server.serve())
+    engine: Engine = app.state.engine
+    await until(lambda: server.started and engine.snapshot().state is State.READY)
+    try:
+        yield engine, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        runtime.gate.set()
+        server.should_exit = True
+        await running
+
+
+def _request(body: bytes, *headers: str, path: str = "/v1/detect") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: line", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, object]]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length")
+    )
+    return head, json.loads(await reader.readexactly(length))
+
+
+async def _closed(connection: Connection) -> None:
+    connection[1].close()
+    await connection[1].wait_closed()
+
+
+async def test_a_plcs_connection_stays_open_between_parts() -> None:
+    """No content type, HTML wanted, one request after another on one connection; errors do not close it."""
+    async with listening(FakeRuntime()) as (_, port):
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        for body, status in ((PNG, b"200"), (b"text", b"400"), (PNG, b"200")):
+            connection[1].write(_request(body, "Accept: text/html"))
+            head, found = await _answer(connection[0])
+            assert head.startswith(b"HTTP/1.1 " + status)
+            assert b"transfer-encoding" not in head.lower()
+            assert found["result_code"] == (1 if status == b"200" else 2)
+        await _closed(connection)
+
+
+async def test_a_caller_who_hangs_up_leaves_the_queue() -> None:
+    """Its image costs no device time; the next one in line is served."""
+    runtime = FakeRuntime()
+    async with listening(runtime) as (engine, port):
+        runtime.gate.clear()
+        first = await asyncio.open_connection("127.0.0.1", port)
+        first[1].write(_request(PNG, path="/v1/detect?product=first"))
+        await until(lambda: runtime.calls == 2)  # the golden image was the first
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        leaver[1].write(_request(PNG, path="/v1/detect?product=leaves"))
+        await until(lambda: engine.snapshot().queue_depth == 1)
+        await _closed(leaver)
+        await until(lambda: engine.snapshot().queue_depth == 0)
+        await until(lambda: engine.snapshot().inflight == 1)
+        runtime.gate.set()
+        assert (await _answer(first[0]))[1]["product"] == "first"
+        await _closed(first)
+    assert ["leaves"] not in runtime.batches
+
+
+async def test_an_upload_that_stops_half_way_hurts_nobody() -> None:
+    """The connection ends, the place is free again, others are served meanwhile."""
+    async with listening(FakeRuntime()) as (engine, port):
+        half = await asyncio.open_connection("127.0.0.1", port)
+        half[1].write(_request(PNG)[:-20])
+        await until(lambda: engine.snapshot().inflight == 1)
+        other = await asyncio.open_connection("127.0.0.1", port)
+        other[1].write(_request(PNG))
+        assert (await _answer(other[0]))[1]["result"] == "NG"
+        await _closed(other)
+        await _closed(half)
+        await until(lambda: engine.snapshot().inflight == 0)
+
+
+async def test_shutdown_answers_what_was_accepted() -> None:
+    """A request in the queue when the server is told to end gets its verdict."""
+    runtime = FakeRuntime()
+    async with listening(runtime) as (_, port):
+        runtime.gate.clear()
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        connection[1].write(_request(PNG))
+        await until(lambda: runtime.calls == 2)
+    head, found = await _answer(connection[0])
+    assert head.startswith(b"HTTP/1.1 200")
+    assert found["result"] == "NG"
+    await _closed(connection)

@@ -1,0 +1,242 @@
+"""The queue's promise: every accepted query is answered once, with its own result, or was cancelled."""
+
+import asyncio
+import math
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.engine.batcher import Batcher, BatchLimits
+from app.engine.worker import Scored
+from app.errors import DrainingError, InferenceError, QueueFullError, WorkerDeadError
+from app.runtime.protocol import Query
+from tests.conftest import until
+from tests.fakes import MAP_PX, FakeRuntime
+
+pytestmark = pytest.mark.anyio
+
+
+def _query(value: float, product: str = "x") -> Query:
+    return Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), product)
+
+
+async def _started(runtime: FakeRuntime, limits: BatchLimits) -> Batcher:
+    batcher = Batcher(runtime, limits)
+    await batcher.start()
+    return batcher
+
+
+async def _blocked(runtime: FakeRuntime, batcher: Batcher) -> asyncio.Task[Scored]:
+    """Occupy the worker with one query until the gate opens."""
+    runtime.gate.clear()
+    task = asyncio.create_task(batcher.submit(_query(0.0, "first")))
+    await asyncio.sleep(0)
+    await until(lambda: batcher.depth == 0)
+    return task
+
+
+async def test_what_waits_is_computed_together() -> None:
+    """While the device is busy a batch gathers, up to its limit."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=3))
+    first = await _blocked(runtime, batcher)
+    rest = [asyncio.create_task(batcher.submit(_query(i / 10, str(i)))) for i in range(5)]
+    await until(lambda: batcher.depth == 5)
+    runtime.gate.set()
+    found = await asyncio.gather(first, *rest)
+    assert runtime.batches == [["first"], ["0", "1", "2"], ["3", "4"]]
+    assert [s.batch_size for s in found] == [1, 3, 3, 3, 2, 2]
+    assert [round(s.prediction.score, 3) for s in found[1:]] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    await batcher.stop(5)
+
+
+async def test_one_thread_of_its_own_owns_the_runtime() -> None:
+    """Never the event loop's thread, never two."""
+    runtime = FakeRuntime()
+    warmed: list[int] = []
+    runtime.on_warm_up = lambda: warmed.append(threading.get_ident())
+    batcher = await _started(runtime, BatchLimits())
+    for i in range(4):
+        await batcher.submit(_query(i / 4))
+    assert runtime.threads == set(warmed)
+    assert threading.get_ident() not in runtime.threads
+    await batcher.stop(5)
+
+
+async def test_the_earliest_deadline_goes_first() -> None:
+    """Order of arrival among equals."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=1))
+    first = await _blocked(runtime, batcher)
+    deadlines = {"late": 9.0, "none": math.inf, "soon": 1.0, "none too": math.inf}
+    rest = []
+    for name, deadline in deadlines.items():
+        rest.append(asyncio.create_task(batcher.submit(_query(0.5, name), deadline)))
+        await asyncio.sleep(0)
+    await until(lambda: batcher.depth == 4)
+    runtime.gate.set()
+    await asyncio.gather(first, *rest)
+    assert runtime.batches == [["first"], ["soon"], ["late"], ["none"], ["none too"]]
+    await batcher.stop(5)
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    """And takes queries again when there is room."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(queue_size=2))
+    first = await _blocked(runtime, batcher)
+    rest = [asyncio.create_task(batcher.submit(_query(0.1))) for _ in range(2)]
+    await until(lambda: batcher.depth == 2)
+    with pytest.raises(QueueFullError):
+        await batcher.submit(_query(0.2))
+    runtime.gate.set()
+    await asyncio.gather(first, *rest)
+    assert (await batcher.submit(_query(0.25))).prediction.score == 0.25
+    await batcher.stop(5)
+
+
+async def test_a_cancelled_query_leaves_the_queue_before_it_costs_anything() -> None:
+    """Its neighbours are untouched."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits())
+    first = await _blocked(runtime, batcher)
+    gone, stays = (
+        asyncio.create_task(batcher.submit(_query(value, name)))
+        for value, name in ((0.1, "gone"), (0.2, "stays"))
+    )
+    await until(lambda: batcher.depth == 2)
+    gone.cancel()
+    await until(lambda: batcher.depth == 1)
+    runtime.gate.set()
+    await first
+    assert round((await stays).prediction.score, 3) == 0.2
+    assert ["stays"] in runtime.batches
+    assert all("gone" not in batch for batch in runtime.batches)
+    await batcher.stop(5)
+
+
+async def test_a_batch_is_held_open_for_the_wait_and_no_longer() -> None:
+    """Two that arrive apart share a batch; a full batch leaves at once."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=2, max_wait_s=60))
+    one = asyncio.create_task(batcher.submit(_query(0.1, "one")))
+    await asyncio.sleep(0.02)
+    assert runtime.batches == []
+    two = asyncio.create_task(batcher.submit(_query(0.2, "two")))
+    await asyncio.wait_for(asyncio.gather(one, two), 10)
+    assert runtime.batches == [["one", "two"]]
+    await batcher.stop(5)
+
+
+async def test_stop_finishes_what_was_accepted() -> None:
+    """Nothing accepted is dropped; nothing new is taken."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=1, max_wait_s=60))
+    tasks = [await _blocked(runtime, batcher)]
+    tasks += [asyncio.create_task(batcher.submit(_query(i / 10))) for i in range(3)]
+    await until(lambda: batcher.depth == 3)
+    stopping = asyncio.create_task(batcher.stop(10))
+    await asyncio.sleep(0)
+    with pytest.raises(DrainingError):
+        await batcher.submit(_query(0.9))
+    runtime.gate.set()
+    await stopping
+    assert [round(s.prediction.score, 3) for s in await asyncio.gather(*tasks)] == [0, 0, 0.1, 0.2]
+    assert not batcher.alive
+
+
+async def test_stop_gives_up_after_the_grace_time() -> None:
+    """A hung device cannot hang the shutdown; the waiters hear of it."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=1))
+    tasks = [await _blocked(runtime, batcher), asyncio.create_task(batcher.submit(_query(0.1)))]
+    await until(lambda: batcher.depth == 1)
+    await batcher.stop(0.05)
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(e) for e in found] == [WorkerDeadError, WorkerDeadError]
+    runtime.gate.set()
+
+
+async def test_a_failed_warm_up_is_the_starters_error() -> None:
+    """And the worker is gone."""
+    runtime = FakeRuntime()
+
+    def fail() -> None:
+        raise RuntimeError("no such kernel")
+
+    runtime.on_warm_up = fail
+    batcher = Batcher(runtime, BatchLimits())
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        await batcher.start()
+    await until(lambda: not batcher.alive)
+    with pytest.raises(WorkerDeadError):
+        await batcher.submit(_query(0.1))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_dying_worker_takes_nobody_with_it() -> None:
+    """Whatever kills the thread, those who wait get an answer and later ones are refused."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=1))
+    first = await _blocked(runtime, batcher)
+    second = asyncio.create_task(batcher.submit(_query(0.1)))
+    await until(lambda: batcher.depth == 1)
+
+    def die() -> None:
+        raise SystemExit
+
+    runtime.on_predict = die
+    runtime.gate.set()
+    found = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(e) for e in found] == [WorkerDeadError, WorkerDeadError]
+    await until(lambda: not batcher.alive)
+    with pytest.raises(WorkerDeadError):
+        await batcher.submit(_query(0.2))
+
+
+SCRIPT = st.lists(
+    st.tuples(st.sampled_from(["good", "good", "good", "poison", "leaves"]), st.floats(0, 1)),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SCRIPT, st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.001]))
+def test_every_query_is_answered_with_its_own_result(
+    script: list[tuple[str, float]], max_batch: int, queue_size: int, max_wait_s: float
+) -> None:
+    """Under any mix of load, poison, callers who leave and a small queue."""
+
+    async def play() -> None:
+        runtime = FakeRuntime(poison=["poison"])
+        runtime.on_predict = lambda: time.sleep(0.0002)
+        batcher = await _started(runtime, BatchLimits(max_batch, max_wait_s, queue_size))
+        tasks = [
+            asyncio.create_task(batcher.submit(_query(value, kind), deadline=value))
+            for kind, value in script
+        ]
+        await asyncio.sleep(0)
+        for task, (kind, _) in zip(tasks, script, strict=True):
+            if kind == "leaves":
+                task.cancel()
+        found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+        await batcher.stop(5)
+        for (kind, value), outcome in zip(script, found, strict=True):
+            if isinstance(outcome, QueueFullError):
+                assert len(script) > queue_size
+            elif kind == "good":
+                assert isinstance(outcome, Scored)
+                assert abs(outcome.prediction.score - value) < 1e-6
+                assert outcome.batch_size <= max_batch
+            elif kind == "poison":
+                assert isinstance(outcome, InferenceError)
+            else:
+                assert isinstance(outcome, asyncio.CancelledError)
+        assert batcher.depth == 0
+
+    asyncio.run(play())

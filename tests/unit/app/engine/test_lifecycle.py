@@ -1,0 +1,164 @@
+"""From starting to drained: the engine inspects only when the golden image proved it can."""
+
+import asyncio
+import logging
+import threading
+from dataclasses import replace
+
+import pytest
+
+from app.engine.inspector import Order
+from app.engine.lifecycle import Engine, State
+from app.engine.render import HeatmapOptions
+from app.engine.verdict import Result
+from app.errors import (
+    DrainingError,
+    NotReadyError,
+    QueueFullError,
+    StartError,
+    StartingError,
+    WorkerDeadError,
+)
+from app.runtime.protocol import Runtime
+from app.settings import Settings
+from tests.conftest import until
+from tests.fakes import GOLDEN, FakeRuntime, encode, grey
+
+pytestmark = pytest.mark.anyio
+
+ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions())
+
+
+async def test_ready_after_the_golden_image_went_through_the_queue() -> None:
+    """Warm-up first, then the golden image as a query like any other."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings())
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        assert runtime.batches == [["golden"]]
+        snapshot = engine.snapshot()
+        assert abs(snapshot.golden_score - 0.4) < 1e-3
+        assert snapshot.alive
+        assert snapshot.model is not None
+        assert snapshot.model.name == "fake"
+        with engine.admitted() as inspector:
+            inspection = await inspector.inspect(ORDER)
+        assert inspection.verdict.result is Result.NG
+    assert engine.snapshot().state is State.DRAINING
+    with pytest.raises(DrainingError), engine.admitted():
+        pass
+
+
+async def test_a_wrong_golden_score_is_never_ready() -> None:
+    """A device that computes wrongly must not judge parts."""
+    engine = Engine(Settings())
+    runtime = FakeRuntime(replace(GOLDEN, score=0.41))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is not State.STARTING)
+        snapshot = engine.snapshot()
+        assert snapshot.state is State.NOT_READY
+        assert "0.410000" in snapshot.reason
+        assert snapshot.alive
+        with pytest.raises(NotReadyError), engine.admitted():
+            pass
+
+
+@pytest.mark.parametrize(
+    "golden", [replace(GOLDEN, png=b"no picture"), replace(GOLDEN, product="poison")]
+)
+async def test_a_golden_image_that_cannot_be_inspected_is_never_ready(golden: object) -> None:
+    """Whatever stands in its way."""
+    engine = Engine(Settings())
+    runtime = FakeRuntime(golden, poison=["poison"])  # type: ignore[arg-type]
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is not State.STARTING)
+        assert engine.snapshot().state is State.NOT_READY
+
+
+async def test_while_it_starts_it_refuses() -> None:
+    """Loading and warming up take seconds; the answer is immediate."""
+    runtime = FakeRuntime()
+    warm = threading.Event()
+    runtime.on_warm_up = lambda: warm.wait(10)
+    engine = Engine(Settings())
+    async with engine.running(lambda: runtime):
+        await until(lambda: "warming" in engine.snapshot().reason)
+        with pytest.raises(StartingError, match="warming up"), engine.admitted():
+            pass
+        assert engine.snapshot().alive
+        warm.set()
+        await until(lambda: engine.snapshot().state is State.READY)
+
+
+@pytest.mark.parametrize("error", [StartError("no such bundle"), RuntimeError("surprise")])
+async def test_a_failed_start_is_reported_once(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process is told to end; an expected failure is one line, a bug has its traceback."""
+    failures: list[str] = []
+    engine = Engine(Settings())
+    engine.on_failure = lambda: failures.append("failed")
+
+    def load() -> Runtime:
+        raise error
+
+    with caplog.at_level(logging.ERROR):
+        async with engine.running(load):
+            await until(lambda: engine.snapshot().state is State.FAILED)
+            assert not engine.snapshot().alive
+            with pytest.raises(NotReadyError), engine.admitted():
+                pass
+    assert failures == ["failed"]
+    (record,) = caplog.records
+    assert str(error) in record.getMessage()
+    assert bool(record.exc_info) == isinstance(error, RuntimeError)
+
+
+async def test_admission_is_bounded() -> None:
+    """Before a body is read; so memory is bounded too."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings(queue_size=2, max_batch=1))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        with engine.admitted(), engine.admitted(), engine.admitted():
+            assert engine.snapshot().inflight == 3
+            with pytest.raises(QueueFullError), engine.admitted():
+                pass
+        assert engine.snapshot().inflight == 0
+        with engine.admitted():
+            pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_dead_worker_shows() -> None:
+    """Not alive, not ready, and callers are told to try again."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings())
+
+    def die() -> None:
+        raise SystemExit
+
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.on_predict = die
+        with engine.admitted() as inspector, pytest.raises(WorkerDeadError):
+            await inspector.inspect(ORDER)
+        await until(lambda: not engine.snapshot().alive)
+        assert engine.snapshot().state is State.FAILED
+        with pytest.raises(WorkerDeadError), engine.admitted():
+            pass
+
+
+async def test_leaving_finishes_what_was_accepted() -> None:
+    """SIGTERM drops no accepted image."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings())
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.gate.clear()
+        with engine.admitted() as inspector:
+            tasks = [asyncio.create_task(inspector.inspect(ORDER)) for _ in range(3)]
+            await until(lambda: len(runtime.batches) + engine.snapshot().queue_depth >= 2)
+        asyncio.get_running_loop().call_later(0.05, runtime.gate.set)
+        await asyncio.gather(*tasks)
+    assert all(task.result().verdict.result is Result.NG for task in tasks)

@@ -1,0 +1,116 @@
+"""Heat maps: sizes, formats, and that the picture stays recognisable."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.engine.regions import Size
+from app.engine.render import (
+    HeatmapFormat,
+    HeatmapKind,
+    HeatmapOptions,
+    heatmap_size,
+    render,
+    shrink,
+)
+from app.errors import ParameterError
+
+
+def _opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+def _map(hot: float = 1.0) -> np.ndarray:
+    anomaly_map = np.zeros((32, 32), dtype=np.float32)
+    anomaly_map[:, 16:] = hot
+    return anomaly_map
+
+
+SIZE = Size(64, 48)
+PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def _drawn(kind: HeatmapKind, encoding: HeatmapFormat = HeatmapFormat.PNG) -> Image.Image:
+    options = HeatmapOptions(kind, encoding)
+    found = render(_map(), 0.5, SIZE, options, shrink(PICTURE, SIZE))
+    assert found is not None
+    assert found.media_type == f"image/{encoding}"
+    assert (found.size, found.kind) == (SIZE, kind)
+    picture = _opened(found.data)
+    assert picture.size == (64, 48)
+    assert picture.format == encoding.upper()
+    return picture
+
+
+@pytest.mark.parametrize("encoding", HeatmapFormat)
+@pytest.mark.parametrize("kind", [HeatmapKind.OVERLAY, HeatmapKind.MAP, HeatmapKind.MASK])
+def test_each_kind_in_each_format(kind: HeatmapKind, encoding: HeatmapFormat) -> None:
+    """What was asked for is what decodes."""
+    _drawn(kind, encoding)
+
+
+def test_overlay_leaves_normal_areas_as_they_are_and_tints_the_rest() -> None:
+    """Where the map is zero, the sent picture is unchanged; where it is hot, red prevails but detail stays."""
+    drawn = np.asarray(_drawn(HeatmapKind.OVERLAY).convert("RGB"), dtype=np.float32)
+    np.testing.assert_array_equal(drawn[:, :30], PICTURE[:, :30])
+    hot, was = drawn[:, 36:], PICTURE[:, 36:]
+    assert hot[..., 0].mean() > was[..., 0].mean() + 40
+    assert hot[..., 2].mean() < was[..., 2].mean() - 40
+    detail = np.corrcoef(hot[..., 1].ravel(), was[..., 1].ravel())[0, 1]
+    assert detail > 0.99
+
+
+def test_overlay_colours_are_absolute() -> None:
+    """A faint map stays faint: a good part does not look alarming because its own peak was stretched."""
+    options = HeatmapOptions()
+    faint = render(_map(0.05), 0.5, SIZE, options, shrink(PICTURE, SIZE))
+    strong = render(_map(1.0), 0.5, SIZE, options, shrink(PICTURE, SIZE))
+    assert faint is not None
+    assert strong is not None
+    changed = [
+        np.abs(np.asarray(_opened(h.data), dtype=np.int16) - PICTURE).mean()
+        for h in (faint, strong)
+    ]
+    assert changed[0] < changed[1] / 5
+
+
+def test_map_is_grey_and_mask_is_black_and_white() -> None:
+    """Eight-bit grey, full scale 1.0; the mask is the map at its threshold."""
+    grey = _drawn(HeatmapKind.MAP)
+    assert grey.mode == "L"
+    assert (grey.getpixel((0, 0)), grey.getpixel((63, 0))) == (0, 255)
+    mask = _drawn(HeatmapKind.MASK)
+    assert set(np.unique(np.asarray(mask))) == {0, 255}
+
+
+def test_none_draws_nothing() -> None:
+    """No time is spent on a picture nobody wants."""
+    assert render(_map(), 0.5, SIZE, HeatmapOptions(HeatmapKind.NONE), None) is None
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted", "expected"),
+    [
+        (Size(1000, 500), 512, Size(512, 256)),
+        (Size(500, 1000), 512, Size(256, 512)),
+        (Size(100, 50), 512, Size(100, 50)),
+        (Size(3000, 2), 512, Size(512, 1)),
+        (Size(1000, 500), None, Size(1000, 500)),
+    ],
+)
+def test_size_keeps_the_aspect_ratio_and_never_enlarges(
+    image: Size, wanted: int | None, expected: Size
+) -> None:
+    """The longest side is what was asked for, or the image's own."""
+    assert heatmap_size(image, HeatmapOptions(size_px=wanted)) == expected
+
+
+def test_a_size_the_encoder_cannot_hold_is_refused() -> None:
+    """WebP ends at 16383 px."""
+    options = HeatmapOptions(HeatmapKind.MAP, HeatmapFormat.WEBP, None)
+    with pytest.raises(ParameterError, match="webp"):
+        heatmap_size(Size(16384, 2), options)
