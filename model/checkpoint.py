@@ -20,6 +20,7 @@ from model.config import SSVPConfig
 from model.ssvp.model import SSVP
 
 HEADS_FILE = "heads.safetensors"
+RARITY_FILE = "rarity.safetensors"
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
 RESUME_FILE = "resume.pt"
@@ -68,6 +69,14 @@ def load_towers(run: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower]:
     load_module(clip.model, run / CLIP_FILE)
     load_module(dino.model, run / DINO_FILE)
     return clip, dino
+
+
+def load_untrained(run: Path, config: SSVPConfig) -> SSVP:
+    """Build a model around the towers of a run folder; its rarity experts start as pretraining left them."""
+    model = SSVP(config, *load_towers(run, config))
+    if model.heads.rarity is not None and (run / RARITY_FILE).exists():
+        load_module(model.heads.rarity, run / RARITY_FILE)
+    return model
 
 
 def load_model(run: Path) -> SSVP:

@@ -112,9 +112,8 @@ def train(
     """
     import torch
 
-    from model.checkpoint import HISTORY_FILE, load_config, load_history, load_towers, save_json
+    from model.checkpoint import HISTORY_FILE, load_config, load_history, load_untrained, save_json
     from model.recipes import recipe_for
-    from model.ssvp.model import SSVP
     from model.train import train
 
     config = load_config(towers)
@@ -124,7 +123,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     save_json(load_history(towers), out / HISTORY_FILE)
     with progress_bar("train") as progress:
-        train(SSVP(config, *load_towers(towers, config)), recipe, out, _device(device), progress)
+        train(load_untrained(towers, config), recipe, out, _device(device), progress)
 
 
 @model_cli.command()

@@ -27,6 +27,8 @@ class LossWeights:
         margin_xi: xi of eq. 12.
         dice: Dice loss on P_map, the field's habit, not the paper's (D4).
         ranking: a defective image must score above its normal twin; needs paired batches (D18).
+        balanced: let defective and normal pixels count half each in the focal loss; without features as good
+            as CLIP's, the few defective ones are never learned.
     """
 
     focal_gamma: float = 2.0
@@ -36,6 +38,7 @@ class LossWeights:
     margin_xi: float = 0.85
     dice: float = 0.0
     ranking: float = 0.0
+    balanced: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,23 @@ class Losses:
     total: Tensor
 
 
-def focal_loss(probability: Tensor, target: Tensor, gamma: float) -> Tensor:
-    """Return the mean of -(1 - p_t)^gamma log p_t (eq. 20); both arguments of one shape, values in [0, 1]."""
+def focal_loss(
+    probability: Tensor, target: Tensor, gamma: float, *, balanced: bool = False
+) -> Tensor:
+    """Return the mean of -(1 - p_t)^gamma log p_t (eq. 20); both arguments of one shape, values in [0, 1].
+
+    Balanced, it is the mean of the means over defective and over normal pixels.
+    """
     p_true = torch.where(target > 0.5, probability, 1.0 - probability).clamp(EPSILON, 1.0)
-    return (-((1.0 - p_true) ** gamma) * p_true.log()).mean()
+    loss = -((1.0 - p_true) ** gamma) * p_true.log()
+    return class_balanced_mean(loss, target) if balanced else loss.mean()
+
+
+def class_balanced_mean(loss: Tensor, target: Tensor) -> Tensor:
+    """Return the mean loss where the target is 1 and where it is 0, each counting half."""
+    defective = (loss * target).sum() / target.sum().clamp_min(1.0)
+    normal = (loss * (1.0 - target)).sum() / (1.0 - target).sum().clamp_min(1.0)
+    return 0.5 * (defective + normal)
 
 
 def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
@@ -125,8 +141,11 @@ def ssvp_losses(
     target = mask_on(mask, size)
     experts = upsample(scores.expert_maps.float())  # [B, E, s, s]
     mixed = upsample(scores.grid_map.float()[:, None])[:, 0]  # [B, s, s]
-    focal = focal_loss(mixed, target, weights.focal_gamma) + focal_loss(
-        experts, target[:, None].expand_as(experts), weights.focal_gamma
+    focal = focal_loss(mixed, target, weights.focal_gamma, balanced=weights.balanced) + focal_loss(
+        experts,
+        target[:, None].expand_as(experts),
+        weights.focal_gamma,
+        balanced=weights.balanced,
     )
     image = image_loss(scores.score, label)
     vae = vae_loss(outputs.refinement, weights.kl)

@@ -78,21 +78,22 @@ class RarityExperts(nn.Module):
         )
         self.register_buffer("neighbours", neighbour_mask(grid, NEIGHBOURHOOD), persistent=False)
 
-    def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
-        """Return probabilities `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
+    def logits(self, levels: tuple[Tensor, ...]) -> Tensor:
+        """Return log-odds `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
         tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)]).sum(dim=0)
         maps = (mahalanobis_map(tokens), isolation_map(tokens, self.neighbours))
-        return torch.cat(
-            [self._probability(m, r) for m, r in zip(maps, self.read, strict=True)], dim=-1
-        )
+        return torch.cat([r(_facts(m)) for m, r in zip(maps, self.read, strict=True)], dim=-1)
 
-    @staticmethod
-    def _probability(distance: Tensor, read: nn.Module) -> Tensor:
-        mean = distance.mean(dim=-1, keepdim=True)
-        spread = ((distance - mean).square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
-        standardised = (distance - mean) / spread
-        facts = torch.stack(
-            [distance, standardised, mean.expand_as(distance), spread.expand_as(distance)], dim=-1
-        )  # [B, N, 4]
-        probability: Tensor = torch.sigmoid(read(facts))
-        return probability  # [B, N, 1]
+    def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
+        """Return probabilities `[B, N, 2]`."""
+        return torch.sigmoid(self.logits(levels))
+
+
+def _facts(distance: Tensor) -> Tensor:
+    """Return each distance, how many spreads it lies above the mean, the mean and the spread, `[B, N, 4]`."""
+    mean = distance.mean(dim=-1, keepdim=True)
+    spread = ((distance - mean).square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+    standardised = (distance - mean) / spread
+    return torch.stack(
+        [distance, standardised, mean.expand_as(distance), spread.expand_as(distance)], dim=-1
+    )

@@ -17,11 +17,11 @@ EDGE_PX = 3
 """How far outside the mask the twins may differ: lens blur, antialiasing, compression."""
 
 _PART_WEIGHT = 3
-_SCENES = 6
+_SCENES = 40
 _TRIES = 8
-_MIN_CHANGE = 2.5
-_MIN_PEAK = 10.0
-_MIN_SHARE = 0.2
+_MIN_CHANGE = 6.0
+_MIN_PEAK = 24.0
+_MIN_SHARE = 0.5
 
 
 def generate_pair(

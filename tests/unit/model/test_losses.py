@@ -29,6 +29,14 @@ def test_focal_loss_equals_its_formula() -> None:
     assert float(focal_loss(probability, target, 2.0)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_balanced_focal_loss_lets_one_defective_pixel_count_like_all_normal_ones() -> None:
+    """By hand: p_t is 0.1 on the only defective of four pixels and 0.9 on the rest."""
+    probability, target = torch.full((4,), 0.1), torch.tensor([1.0, 0.0, 0.0, 0.0])
+    expected = 0.5 * (-(0.9**2) * math.log(0.1) - 0.1**2 * math.log(0.9))
+    found = focal_loss(probability, target, 2.0, balanced=True)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
 def test_image_loss_of_a_sure_normal_image_reaches_zero() -> None:
     """BCE stands on the probability itself: a normal image scored 0 costs nothing (D2)."""
     assert float(image_loss(torch.tensor([0.0]), torch.tensor([0.0]))) < 1e-5

@@ -3,14 +3,22 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from model import checkpoint, pretrain
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
 from model.config import SSVP_NANO
-from model.pretrain import Phase, PretrainConfig, balanced_bce, contrastive_loss
+from model.pretrain import (
+    Phase,
+    PretrainConfig,
+    balanced_bce,
+    contrastive_loss,
+    image_loss,
+)
 from tests.configs import TINY_VIT
 
 CPU = torch.device("cpu")
@@ -25,7 +33,7 @@ MICRO = replace(
     clip_size_px=64,
     dino_kwargs={"depths": [1, 1, 1, 1], "dims": [4, 8, 8, 16]},
     dino_size_px=64,
-    grid=4,
+    grid=8,
     map_size_px=64,
     rarity_width=4,
 )
@@ -91,9 +99,29 @@ def test_balanced_loss_weighs_few_defective_cells_like_many_normal_ones() -> Non
     """Missing the only defective cell of a hundred costs half of the whole loss."""
     target = torch.zeros(100)
     target[0] = 1.0
-    blind = torch.full((100,), 0.1)
+    blind = torch.logit(torch.full((100,), 0.1))
     expected = 0.5 * (-torch.tensor(0.1).log() - torch.tensor(0.9).log())
     assert float(balanced_bce(blind, target)) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_image_loss_judges_the_worst_cells_and_the_order_of_twins() -> None:
+    """By hand: three worst cells of 2 and 0 give log-odds 2 and 0, in order; swapped they cost more."""
+    maps = torch.full((2, 6, 5), -9.0)
+    maps[0, :3], maps[1, :3] = 0.0, 2.0
+    label = torch.tensor([0.0, 1.0])
+    judged = 0.5 * (np.log(2.0) + np.log1p(np.exp(-2.0)))
+    expected = judged + np.log1p(np.exp(-2.0))
+    assert float(image_loss(maps, label)) == pytest.approx(expected, rel=1e-5)
+    assert float(image_loss(maps.flip(0), label)) > expected + 2.0
+
+
+def test_rarity_experts_are_kept_for_the_heads(tmp_path: Path) -> None:
+    """The heads of a new model start from the experts that pretraining left."""
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
+    kept = load_file(tmp_path / checkpoint.RARITY_FILE)
+    rarity = checkpoint.load_untrained(tmp_path, MICRO).heads.rarity
+    assert rarity is not None
+    assert all(torch.equal(v, kept[k]) for k, v in rarity.state_dict().items())
 
 
 def test_pooling_positions_are_resized_with_the_image() -> None:
