@@ -64,7 +64,7 @@ class RequestRecord:
         """How it ended: `ok`, `ng`, a problem's code, or `answered` for all that inspects nothing."""
         if self.code is not None:
             return self.code
-        if self.status >= 500:  # an unexpected exception: its problem is written further out
+        if self.inspects and self.status >= 500:  # a bug; its problem is written further out
             return "internal"
         if self.inspection is not None:
             return self.inspection.verdict.result.lower()
@@ -77,10 +77,11 @@ class RequestRecord:
 
 
 def log_request(record: RequestRecord) -> None:
-    """Write the request's line; probes and metrics are written at DEBUG only."""
+    """Write the request's line; probes and metrics that answer as they should are written at DEBUG only."""
     inspection = record.inspection
+    expected = record.status in (200, 503) and not record.inspects
     logger.log(
-        logging.INFO if record.inspects or record.status >= 400 else logging.DEBUG,
+        logging.DEBUG if expected else logging.INFO,
         "request id=%a method=%a path=%a status=%d outcome=%s score=%s batch_size=%s %s total_ms=%.1f",
         record.request_id,
         record.method,

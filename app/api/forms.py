@@ -161,6 +161,8 @@ def _text(value: bytes) -> str:
 
 
 def _only_image(images: list[Any]) -> Any:
-    if len(images) != 1:
+    if not images:
+        raise ImageMissingError("there is no `image` in the body")
+    if len(images) > 1:
         raise ImageMissingError(f"one `image` is expected, {len(images)} were sent")
     return images[0]
