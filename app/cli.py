@@ -24,6 +24,20 @@ cli = typer.Typer(no_args_is_help=True, help="Visual inspection as a service.")
 cli.add_typer(model_cli)
 
 
+# What the extra `train` installs and these commands import.
+_EXTRA = {"cv2", "onnx", "onnxscript", "sklearn"}
+
+
+def main() -> None:
+    """Run `ssvp`; a command that needs the extra packages says so in one line."""
+    try:
+        cli()
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        sys.exit(f"error: {error.name} is not installed; pip install 'ssvp-inspect[train]'")
+
+
 @cli.command()
 def serve() -> None:
     """Run the service; SSVP_* variables configure it, `ssvp settings` lists them.

@@ -137,12 +137,20 @@ def export(
     Example: ssvp export runs/nano model/bundles/ssvp-nano
     """
     from model.checkpoint import load_history, load_model
-    from model.export import choose_thresholds, export_bundle, validation_samples
+    from model.export import (
+        choose_thresholds,
+        export_bundle,
+        measure_held_out,
+        validation_samples,
+    )
 
     console = Console(stderr=True)
     model = load_model(run)
     console.print("choosing thresholds on procedural images")
     thresholds = choose_thresholds(model, validation_samples())
     console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
-    export_bundle(model, bundle, version, thresholds, load_history(run), metrics={})
+    console.print("measuring on families never trained on")
+    metrics = measure_held_out(model)
+    console.print_json(data=metrics)
+    export_bundle(model, bundle, version, thresholds, load_history(run), metrics)
     console.print(f"wrote {bundle}")

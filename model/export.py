@@ -5,7 +5,7 @@ Knows the model and the bundle's layout; knows no service.
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,14 @@ from model.bundle import (
     write_manifest,
 )
 from model.checkpoint import save_module
+from model.data.held_out import held_out_samples
 from model.data.procedural import (
     HELD_OUT_FAMILIES,
     TRAIN_DEFECTS,
     TRAIN_FAMILIES,
     generate_pair,
 )
-from model.evaluate import resize_mask
+from model.evaluate import Scored, measure, resize_mask
 from model.metrics import best_balanced_threshold, best_f1_threshold
 from model.preprocess import collate, preprocess
 from model.ssvp.heads import HEAD_OUTPUT_NAMES, ExportableHeads, head_input_names, head_inputs
@@ -50,6 +51,7 @@ GOLDEN_TOLERANCE = (
 )
 VALIDATION_SEED = 77 << 40
 VALIDATION_PAIRS = 300
+HELD_OUT_PAIRS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +140,22 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
         image=best_balanced_threshold(np.array(labels), np.array(scores, dtype=np.float32)),
         pixel=best_f1_threshold(np.concatenate(masks), np.concatenate(maps)),
     )
+
+
+def measure_held_out(model: SSVP, pairs: int = HELD_OUT_PAIRS) -> dict[str, Any]:
+    """Measure a model on the families it was never trained on; what `ssvp evaluate` measures of the bundle."""
+
+    def score(samples: Sequence[Sample]) -> list[Scored]:
+        return [Scored(p.score, p.anomaly_map) for p in predict_torch(model, list(samples))]
+
+    macro = measure(held_out_samples(pairs, 256), score).macro
+    return {
+        "procedural": {
+            "pairs_per_family": pairs,
+            "image_auroc": round(macro.image_auroc, 4),
+            "pixel_auroc": round(macro.pixel_auroc, 4),
+        }
+    }
 
 
 def golden_sample() -> Sample:
