@@ -77,11 +77,14 @@ def list_settings() -> None:
 
 @cli.command()
 def evaluate(
-    bundle: Annotated[str, typer.Argument(help="Bundle folder, or the name of a shipped one.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(help="Bundle folder, name of a shipped one, or mahalanobis: the baseline."),
+    ],
     data: Annotated[
         str, typer.Option(help="Folder in MVTec-AD's layout, or 'procedural': held-out families.")
     ] = "procedural",
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.md.")] = None,
     product: Annotated[
         str | None, typer.Option(help="Product name to use instead of each category's.")
     ] = None,
@@ -100,7 +103,7 @@ def evaluate(
     except (StartError, DataLayoutError) as error:
         raise typer.BadParameter(str(error)) from None
     if out is not None:
-        report.save(out / "report.json")
+        report.save(out)
 
 
 def read_settings() -> Settings:

@@ -1,4 +1,4 @@
-"""`ssvp evaluate`: measure a bundle, zero-shot, through the very runtime that serves it.
+"""`ssvp evaluate`: measure a bundle, zero-shot, through the very runtime that serves it, or the baseline.
 
 Knows the runtime and the evaluation; knows no HTTP.
 """
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
+from model.baseline import score_mahalanobis
 from model.data.folder import list_items, read_item
 from model.data.held_out import held_out_samples
 from model.data.procedural import HELD_OUT_FAMILIES
@@ -20,6 +21,7 @@ from model.evaluate import Report, Scored, Scorer, measure
 from model.types import Sample
 
 PROCEDURAL = "procedural"
+BASELINE = "mahalanobis"
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,23 @@ def evaluate(
     """Measure a bundle and print the table.
 
     Args:
-        bundle: folder, or the name of a shipped bundle.
+        bundle: folder, name of a shipped bundle, or `BASELINE` for the one that has learned nothing.
         data: folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
         product: product name to use instead of each category's.
         pairs: procedural pairs per family.
         device: `auto`, `cpu` or `cuda:0`.
-        console: where table and progress go.
+        console: where the table goes.
 
     Raises:
         model.data.folder.DataLayoutError: the folder is not in that layout.
         StartError: the bundle or the device cannot be used.
     """
     source = _source(data, product, pairs)
-    runtime = load_runtime(bundle, device)
+    scorer = score_mahalanobis if bundle == BASELINE else _scorer(load_runtime(bundle, device))
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("evaluate", total=source.count)
         report = measure(
-            source.samples, _scorer(runtime), progress=lambda count: progress.advance(task, count)
+            source.samples, scorer, progress=lambda count: progress.advance(task, count)
         )
     console.print(_table(report))
     return report
@@ -76,22 +78,8 @@ def _source(data: str, product: str | None, pairs: int) -> Source:
 
 
 def _table(report: Report) -> Table:
-    table = Table("category", "defect", "images", "image AUROC", "pixel AUROC")
-    for name, category in report.categories.items():
-        total = category.normal + category.anomalous
-        table.add_row(
-            name, "all", str(total), *_figures(category.image_auroc, category.pixel_auroc)
-        )
-        for defect, found in category.defects.items():
-            table.add_row(
-                "", defect, str(found.images), *_figures(found.image_auroc, found.pixel_auroc)
-            )
-    macro = report.macro
-    table.add_section()
-    table.add_row("mean", "all", "", *_figures(macro.image_auroc, macro.pixel_auroc))
-    table.add_row("mean", "per defect", "", "", f"{macro.defect_pixel_auroc:.3f}")
+    heading, *rows = report.rows()
+    table = Table(*heading)
+    for row in rows:
+        table.add_row(*row)
     return table
-
-
-def _figures(*values: float) -> list[str]:
-    return [f"{v:.3f}" for v in values]

@@ -64,10 +64,31 @@ class Report:
     macro: MacroReport
     categories: dict[str, CategoryReport]
 
-    def save(self, path: Path) -> None:
-        """Write the report as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return heading and rows of the table: each category, its defects, the means."""
+        rows = [("category", "defect", "images", "image AUROC", "pixel AUROC")]
+        for name, category in self.categories.items():
+            total = category.normal + category.anomalous
+            rows.append((name, "all", str(total), *_figures(category)))
+            rows += [
+                ("", defect, str(found.images), *_figures(found))
+                for defect, found in category.defects.items()
+            ]
+        rows.append(("mean", "all", "", *_figures(self.macro)))
+        rows.append(("mean", "per defect", "", "", f"{self.macro.defect_pixel_auroc:.3f}"))
+        return rows
+
+    def save(self, folder: Path) -> None:
+        """Write the report as `report.json` and, for people, `report.md`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        heading, *rows = (f"| {' | '.join(row)} |" for row in self.rows())
+        ruler = "|---|---|--:|--:|--:|"
+        (folder / "report.md").write_text("\n".join([heading, ruler, *rows]) + "\n")
+
+
+def _figures(found: CategoryReport | DefectReport | MacroReport) -> tuple[str, str]:
+    return f"{found.image_auroc:.3f}", f"{found.pixel_auroc:.3f}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,9 +50,14 @@ def test_report_holds_figures_per_category_and_defect(tmp_path: Path) -> None:
     assert report.categories["tile"].image_auroc == 0.0
     assert report.macro.image_auroc == pytest.approx((0.75 + 0.0) / 2)
     assert seen == [4, 2]
-    report.save(tmp_path / "out" / "report.json")
+    report.save(tmp_path / "out")
     saved = json.loads((tmp_path / "out" / "report.json").read_text())
     assert saved["macro"]["image_auroc"] == report.macro.image_auroc
+    lines = (tmp_path / "out" / "report.md").read_text().splitlines()
+    assert lines[0] == "| category | defect | images | image AUROC | pixel AUROC |"
+    assert lines[2].startswith("| nut | all | 4 | 0.750 |")
+    assert lines[-2].startswith("| mean | all |  | 0.375 |")
+    assert {line.count("|") for line in lines} == {6}
 
 
 def test_mask_is_resized_without_new_values() -> None:
