@@ -131,6 +131,9 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a finished training.")],
     bundle: Annotated[Path, typer.Argument(help="Folder to write the bundle to.")],
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
+    pairs: Annotated[
+        int, typer.Option(help="Procedural pairs for thresholds, and per held-out family.")
+    ] = 300,
 ) -> None:
     """Write a model bundle.
 
@@ -147,10 +150,60 @@ def export(
     console = Console(stderr=True)
     model = load_model(run)
     console.print("choosing thresholds on procedural images")
-    thresholds = choose_thresholds(model, validation_samples())
+    thresholds = choose_thresholds(model, validation_samples(pairs))
     console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
     console.print("measuring on families never trained on")
-    metrics = measure_held_out(model)
+    metrics = measure_held_out(model, pairs)
     console.print_json(data=metrics)
     export_bundle(model, bundle, version, thresholds, load_history(run), metrics)
     console.print(f"wrote {bundle}")
+
+
+data_cli = typer.Typer(no_args_is_help=True, help="Look at the images that models are made from.")
+model_cli.add_typer(data_cli, name="data")
+
+
+@data_cli.command()
+def sheet(
+    out: Annotated[Path, typer.Argument(help="Image file to write; .jpg or .png.")],
+    defects: Annotated[
+        bool, typer.Option("--defects", help="One strip a kind of defect instead of a family.")
+    ] = False,
+    size: Annotated[int, typer.Option(help="Side of each image in px.")] = 128,
+    columns: Annotated[int, typer.Option(help="Strips side by side.")] = 4,
+    seed: Seed = 1,
+) -> None:
+    """Draw a contact sheet of the procedural images: normal, defective, mask.
+
+    Example: ssvp data sheet families.jpg
+    """
+    from PIL import Image
+
+    from model.data.procedural.sheet import contact_sheet, defect_sheet
+
+    draw = defect_sheet if defects else contact_sheet
+    Image.fromarray(draw(seed, size, columns)).save(out, quality=88)
+
+
+@data_cli.command()
+def twins(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    family: Annotated[str, typer.Option(help="Name of a family.")] = "leather",
+    size: Annotated[int, typer.Option(help="Side of the images in px.")] = 512,
+    seed: Seed = 1,
+) -> None:
+    """Draw one pair: FAMILY-good.png, and its twin with a defect, FAMILY-DEFECT.png.
+
+    Example: ssvp data twins samples --family gear
+    """
+    from PIL import Image
+
+    from model.data.procedural import DEFECTS, FAMILIES, generate_pair
+
+    if family not in FAMILIES:
+        raise typer.BadParameter(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
+    pair = generate_pair(seed, size, [family], tuple(DEFECTS))
+    out.mkdir(parents=True, exist_ok=True)
+    defect = str(pair.anomalous.defect).replace(" ", "-")
+    for sample, state in ((pair.normal, "good"), (pair.anomalous, defect)):
+        Image.fromarray(sample.image).save(out / f"{family}-{state}.png", optimize=True)

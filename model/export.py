@@ -50,8 +50,6 @@ GOLDEN_TOLERANCE = (
     5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
 )
 VALIDATION_SEED = 77 << 40
-VALIDATION_PAIRS = 300
-HELD_OUT_PAIRS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +114,7 @@ class Thresholds:
     pixel: float
 
 
-def validation_samples(pairs: int = VALIDATION_PAIRS) -> Iterable[Sample]:
+def validation_samples(pairs: int) -> Iterable[Sample]:
     """Yield fresh procedural images of the families and defects that were trained on."""
     for i in range(pairs):
         pair = generate_pair(VALIDATION_SEED + i, 256, TRAIN_FAMILIES, TRAIN_DEFECTS)
@@ -142,7 +140,7 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
     )
 
 
-def measure_held_out(model: SSVP, pairs: int = HELD_OUT_PAIRS) -> dict[str, Any]:
+def measure_held_out(model: SSVP, pairs: int) -> dict[str, Any]:
     """Measure a model on the families it was never trained on; what `ssvp evaluate` measures of the bundle."""
 
     def score(samples: Sequence[Sample]) -> list[Scored]:

@@ -46,9 +46,15 @@ TOP_CELLS = 3  # whose mean log-odds judge an image
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run at one image size."""
+    """A stretch of the run at one image size.
 
-    size_px: int
+    Attributes:
+        scale: image size, as a part of the model's own; 1 in the last phase.
+        share: of all steps.
+        pairs_per_batch: normal/defective pairs a step.
+    """
+
+    scale: float
     share: float
     pairs_per_batch: int
 
@@ -67,7 +73,7 @@ class PretrainConfig:
     """
 
     steps: int = 7000
-    phases: tuple[Phase, ...] = (Phase(128, 0.5, 16), Phase(256, 0.5, 6))
+    phases: tuple[Phase, ...] = (Phase(0.5, 0.5, 16), Phase(1.0, 0.5, 6))
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998
@@ -172,14 +178,9 @@ class _Run:
 
     def build(self, phase: Phase) -> TowerPair:
         """Build the pair for a phase's image size, going on from the last phase's weights."""
-        pair = TowerPair(
-            replace(
-                self.model,
-                clip_size_px=phase.size_px,
-                dino_size_px=phase.size_px,
-                grid=self.grid(phase),
-            )
-        ).to(memory_format=torch.channels_last)
+        size = self.size_px(phase)
+        sized = replace(self.model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
+        pair = TowerPair(sized).to(memory_format=torch.channels_last)
         if self.state is not None:
             clip = {k.removeprefix("clip.model."): v for k, v in self.state.items()}
             fitted = resized_attention_pool(clip, pair.clip.model)
@@ -187,9 +188,13 @@ class _Run:
             pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
         return pair.to(self.device)
 
+    def size_px(self, phase: Phase) -> int:
+        """Return the side of a phase's images."""
+        return round(self.model.clip_size_px * phase.scale)
+
     def grid(self, phase: Phase) -> int:
         """Return the grid whose cells cover as many pixels as the model's own."""
-        return self.model.grid * phase.size_px // self.model.clip_size_px
+        return round(self.model.grid * phase.scale)
 
     def bounds(self) -> list[tuple[Phase, int, int]]:
         """Return each phase with its first and last-plus-one step."""
@@ -281,7 +286,7 @@ def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
     return batches(
         StreamConfig(
             seed=run.config.seed,
-            size_px=phase.size_px,
+            size_px=run.size_px(phase),
             pairs_per_batch=phase.pairs_per_batch,
             first_pair=run.pairs_seen,
             batches=last - run.step,

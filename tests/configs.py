@@ -1,6 +1,8 @@
-"""Small models for tests: a pair of ViTs, so that both kinds of tower are exercised beside ssvp-nano."""
+"""Small models for tests: a pair of ViTs beside ssvp-nano's towers, and a very small ssvp-nano."""
 
-from model.config import SSVPConfig
+from dataclasses import replace
+
+from model.config import SSVP_NANO, SSVPConfig
 
 TINY_VIT = SSVPConfig(
     name="tiny-vit",
@@ -37,4 +39,20 @@ TINY_VIT = SSVPConfig(
     latent_width=8,
     latent_tokens=4,
     smoothing_sigma_px=1.0,
+)
+
+MICRO = replace(
+    SSVP_NANO,
+    name="micro",
+    clip_config={
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 4, "head_width": 16},
+        "text_cfg": {"context_length": 24, "vocab_size": 600, "width": 16, "heads": 2, "layers": 1},
+    },
+    clip_size_px=64,
+    dino_kwargs={"depths": [1, 1, 1, 1], "dims": [4, 8, 8, 16]},
+    dino_size_px=64,
+    grid=8,
+    map_size_px=64,
+    rarity_width=4,
 )

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from model import checkpoint, pretrain
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
-from model.config import SSVP_NANO
 from model.pretrain import (
     Phase,
     PretrainConfig,
@@ -19,26 +18,11 @@ from model.pretrain import (
     contrastive_loss,
     image_loss,
 )
-from tests.configs import TINY_VIT
+from tests.configs import MICRO, TINY_VIT
 
 CPU = torch.device("cpu")
-MICRO = replace(
-    SSVP_NANO,
-    name="micro",
-    clip_config={
-        "embed_dim": 16,
-        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 4, "head_width": 16},
-        "text_cfg": {"context_length": 24, "vocab_size": 600, "width": 16, "heads": 2, "layers": 1},
-    },
-    clip_size_px=64,
-    dino_kwargs={"depths": [1, 1, 1, 1], "dims": [4, 8, 8, 16]},
-    dino_size_px=64,
-    grid=8,
-    map_size_px=64,
-    rarity_width=4,
-)
 QUICK = PretrainConfig(
-    steps=6, phases=(Phase(32, 0.5, 2), Phase(64, 0.5, 2)), ema_decay=0.5, workers=0
+    steps=6, phases=(Phase(0.5, 0.5, 2), Phase(1.0, 0.5, 2)), ema_decay=0.5, workers=0
 )
 
 

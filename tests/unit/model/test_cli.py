@@ -1,0 +1,68 @@
+"""The commands one after another, as `make train-nano` runs them, on towers small enough for a test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from app.engine.decode import decode
+from app.runtime.protocol import Query
+from app.runtime.ssvp import load_runtime
+from model import cli
+from model.bundle import read_bundle
+from tests.configs import MICRO
+
+RUN = CliRunner()
+
+
+def _ssvp(*arguments: str) -> str:
+    result = RUN.invoke(cli.model_cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_from_nothing_to_a_bundle_that_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pretrain, train, export; the runtime loads the bundle, which remembers how it was made."""
+    monkeypatch.setattr(cli, "PRESETS", {"micro": MICRO})
+    towers, run, folder = (str(tmp_path / name) for name in ("towers", "run", "bundle"))
+    few = ("--steps", "2", "--workers", "0", "--device", "cpu")
+    _ssvp("pretrain", "--config", "micro", "--out", towers, *few)
+    _ssvp("train", "--towers", towers, "--out", run, *few)
+    _ssvp("export", run, folder, "--version", "7.0", "--pairs", "2")
+    manifest = read_bundle(folder).manifest
+    assert (manifest.name, manifest.version) == ("micro", "7.0")
+    assert set(manifest.training) == {"pretrain", "train"}
+    assert manifest.metrics["procedural"]["pairs_per_family"] == 2
+    runtime = load_runtime(folder, "cpu")
+    golden = runtime.info.golden
+    image = runtime.prepare(decode(golden.png, 10**6))
+    found = runtime.predict([Query(image, golden.product)])[0]
+    assert abs(found.score - golden.score) <= golden.tolerance
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    """With the names that are known."""
+    result = RUN.invoke(cli.model_cli, ["pretrain", "--config", "ssvp-huge"])
+    assert result.exit_code == 2
+    assert "ssvp-nano" in result.output
+
+
+@pytest.mark.parametrize("flags", [[], ["--defects"]])
+def test_contact_sheets(tmp_path: Path, flags: list[str]) -> None:
+    """An image file to look at, not empty."""
+    out = tmp_path / "sheet.png"
+    _ssvp("data", "sheet", str(out), "--size", "48", "--columns", "8", *flags)
+    assert np.asarray(Image.open(out)).std() > 20
+
+
+def test_twins(tmp_path: Path) -> None:
+    """Two images of one scene, named after what they show."""
+    _ssvp("data", "twins", str(tmp_path), "--family", "gear", "--size", "64")
+    good, bad = sorted(tmp_path.iterdir(), key=lambda f: "good" not in f.name)
+    assert good.name == "gear-good.png"
+    assert bad.name.startswith("gear-")
+    assert (np.asarray(Image.open(good)) != np.asarray(Image.open(bad))).any()
