@@ -227,7 +227,7 @@ def pretrain(
     saved = load_resume(run_dir, device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
-        run.seconds, run.state = float(saved["seconds"]), saved["start"]
+        run.seconds, run.state = float(saved["seconds"]), saved.get("start")
     for phase, first, last in run.bounds():
         if run.step >= last:
             continue
@@ -261,7 +261,7 @@ def _train_phase(
         pair.load_state_dict(saved["pair"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-    start_state, last_save = run.state, time.monotonic()
+    last_save = time.monotonic()
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
         factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
@@ -277,9 +277,14 @@ def _train_phase(
         progress(run.step, run.config.steps, losses)
         if time.monotonic() - last_save > SAVE_EVERY_S:
             last_save = time.monotonic()
-            save_resume(run_dir, _resume_state(run, start_state, pair, average, optimizer))
+            inside = {
+                "pair": pair.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            }
+            save_resume(run_dir, {**_progress(run), **inside})
     run.state = {k: v.detach().clone() for k, v in average.module.state_dict().items()}
-    save_resume(run_dir, _resume_state(run, run.state, pair, average, optimizer))
+    save_resume(run_dir, {**_progress(run), "start": run.state})
 
 
 def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
@@ -322,22 +327,8 @@ def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
     )
 
 
-def _resume_state(
-    run: _Run,
-    start: dict[str, Tensor] | None,
-    pair: TowerPair,
-    average: AveragedModel,
-    optimizer: torch.optim.Optimizer,
-) -> dict[str, Any]:
-    return {
-        "step": run.step,
-        "pairs_seen": run.pairs_seen,
-        "seconds": run.seconds,
-        "start": start,
-        "pair": pair.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
+def _progress(run: _Run) -> dict[str, Any]:
+    return {"step": run.step, "pairs_seen": run.pairs_seen, "seconds": run.seconds}
 
 
 def _history(run: _Run) -> dict[str, Any]:
