@@ -8,6 +8,7 @@ ServiceError
 │   ├── ImageUnrecognisedError     400 image_unrecognised
 │   ├── ImageCorruptError          400 image_corrupt
 │   ├── ImageAnimatedError         400 image_animated
+│   ├── BodyTimeoutError           408 body_timeout
 │   ├── BodyTooLargeError          413 body_too_large
 │   ├── ImageTooLargeError         413 image_too_large
 │   ├── FormatRefusedError         415 format_refused
@@ -88,6 +89,14 @@ class ImageAnimatedError(RequestError):
 
     code = "image_animated"
     title = "Image has several frames"
+
+
+class BodyTimeoutError(RequestError):
+    """The body did not arrive whole within `SSVP_BODY_TIMEOUT_S`."""
+
+    status = 408
+    code = "body_timeout"
+    title = "Body did not arrive in time"
 
 
 class BodyTooLargeError(RequestError):

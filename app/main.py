@@ -36,6 +36,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         version=version("ssvp-inspect"),
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
     app.add_middleware(RecordMiddleware, metrics=metrics)

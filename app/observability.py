@@ -115,7 +115,9 @@ class Metrics:
         self._requests = counter("requests", "Inspection requests by how they ended.", ("outcome",))
         self._rejected = counter("rejected", "Requests refused with 503.", ("reason",))
         self._verdicts = counter("verdicts", "Verdicts given.", ("product", "result"))
-        self._duration = histogram("request_duration_seconds", "Arrival to answer.", _SECONDS)
+        self._duration = histogram(
+            "request_duration_seconds", "Arrival to answer of inspected images.", _SECONDS
+        )
         self._stage = histogram(
             "stage_duration_seconds", "Time in each stage.", _SECONDS, ("stage",)
         )
@@ -136,7 +138,8 @@ class Metrics:
         if not record.inspects:
             return
         self._requests.labels(record.outcome).inc()
-        self._duration.observe(record.elapsed_s)
+        if record.inspection is not None:  # a refusal's microseconds would hide slow inspections
+            self._duration.observe(record.elapsed_s)
         if record.status == 503 and record.code is not None:
             self._rejected.labels(record.code).inc()
         for stage, seconds in record.stages_s():

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         default="auto", description="auto, cpu or cuda:0; auto takes a GPU if there is one."
     )
     max_body_bytes: PositiveInt = Field(default=32 * 2**20, description="Largest request body.")
+    body_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=20.0, description="Longest time a request body may take to arrive."
+    )
     max_pixels: PositiveInt = Field(
         default=64_000_000, description="Largest image, width times height."
     )

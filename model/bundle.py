@@ -154,8 +154,22 @@ def _read_manifest(path: Path) -> Manifest:
             )
         config = SSVPConfig.from_dict(values.pop("config"))
         golden = GoldenRecord(**values.pop("golden"))
-        return Manifest(config=config, golden=golden, **values)
+        manifest = Manifest(config=config, golden=golden, **values)
+        _check_ranges(manifest)
+        return manifest
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleSchemaError(
             f"bundle {path.parent}: {path.name} cannot be read: {error}"
         ) from None
+
+
+def _check_ranges(manifest: Manifest) -> None:
+    """Refuse numbers no score can be held against: a threshold of 50, or NaN, would pass every part."""
+    for name, value in (
+        ("default_threshold", manifest.default_threshold),
+        ("map_threshold", manifest.map_threshold),
+        ("golden.score", manifest.golden.score),
+        ("golden.tolerance", manifest.golden.tolerance),
+    ):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"{name} is {value}, not in [0, 1]")

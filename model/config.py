@@ -175,6 +175,7 @@ SSVP_NANO = SSVPConfig(
     state_tokens=2,
     latent_width=64,
     local_topk=3,
+    gamma=0.8,  # class tokens of towers this small know little
     rarity_experts=True,
     smoothing_sigma_px=4.0,
 )

@@ -72,8 +72,8 @@ class PretrainConfig:
         workers: processes that render images.
     """
 
-    steps: int = 7000
-    phases: tuple[Phase, ...] = (Phase(0.5, 0.5, 16), Phase(1.0, 0.5, 6))
+    steps: int = 10_000
+    phases: tuple[Phase, ...] = (Phase(0.5, 0.35, 16), Phase(1.0, 0.65, 6))
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998

@@ -9,25 +9,30 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from app.errors import BodyTooLargeError, ClientGoneError
+from app.errors import BodyTimeoutError, BodyTooLargeError, ClientGoneError
 
 T = TypeVar("T")
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
+async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> bytes:
     """Return the body.
 
     Raises:
         BodyTooLargeError: as soon as more than the limit is announced or has arrived.
+        BodyTimeoutError: the body did not arrive whole in time; a dead sender would keep its place for ever.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit_bytes:
         raise _too_large(limit_bytes)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise _too_large(limit_bytes)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise _too_large(limit_bytes)
+    except TimeoutError:
+        raise BodyTimeoutError(f"{len(body)} bytes arrived within {timeout_s:g} s") from None
     return bytes(body)
 
 

@@ -29,7 +29,9 @@ from app.errors import (
 IMAGE = "image"
 MAX_PARTS = 32
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
-_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,256}\{")
+# Base64 holds none of these; parsing millions of them would hold up everybody else.
+_JSON_MARKS, MAX_JSON_MARKS = (b"{", b"[", b","), 256
 _MULTIPART_START = re.compile(rb"(?:\r\n)?--([^\r\n]{1,70})\r\n[!-9;-~]+:")
 
 Pairs = list[tuple[str, Any]]
@@ -103,6 +105,8 @@ def _boundary(body: bytes, content_type: str) -> bytes | None:
 
 
 def _split_json(body: bytes) -> tuple[bytes, Pairs]:
+    if sum(body.count(mark) for mark in _JSON_MARKS) > MAX_JSON_MARKS:
+        raise BodyUnreadableError("the JSON holds more than an image and its parameters")
     try:
         pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
     except (ValueError, RecursionError) as error:
@@ -130,11 +134,13 @@ def _split_multipart(body: bytes, boundary: bytes) -> tuple[bytes, Pairs]:
             raise BodyUnreadableError(f"more than {MAX_PARTS} parts")
         parts.append((_text(part.field_name or b""), _content(part)))
 
+    ended: list[bool] = []
     try:
         parser = FormParser(
             "multipart/form-data",
             keep,
             keep,
+            lambda: ended.append(True),
             boundary=boundary,
             config={"MAX_MEMORY_FILE_SIZE": len(body)},  # never a temporary file
         )
@@ -142,6 +148,8 @@ def _split_multipart(body: bytes, boundary: bytes) -> tuple[bytes, Pairs]:
         parser.finalize()
     except FormParserError as error:
         raise BodyUnreadableError("the body is not the multipart form it claims to be") from error
+    if not ended:  # what is missing may be the threshold
+        raise BodyUnreadableError("the form breaks off before its closing boundary")
     image = _only_image([content for name, content in parts if name == IMAGE])
     return image, [(name, _text(content)) for name, content in parts if name != IMAGE]
 

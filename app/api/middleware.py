@@ -42,7 +42,6 @@ class RecordMiddleware:
             request_id=request_id(Headers(scope=scope)),
             method=scope["method"],
             path=scope["path"],
-            inspects=scope["path"].startswith("/v1/"),
         )
         scope.setdefault("state", {})["record"] = record
 

@@ -36,7 +36,7 @@ _REFUSED: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("PDF", re.compile(rb"%PDF-")),
     ("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
     ("HEIF", re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL)),
-    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?<svg[\s>]")),
+    ("SVG", re.compile(rb"(?:\xef\xbb\xbf)?\s{0,256}(?:<\?xml[^>]{0,200}>\s{0,256})?<svg[\s>]")),
     ("ICO", re.compile(rb"\0\0[\1\2]\0")),
     ("PSD", re.compile(rb"8BPS")),
     ("JPEG 2000", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),

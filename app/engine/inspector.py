@@ -115,7 +115,8 @@ class Inspector:
     def _open(self, order: Order) -> _Opened:
         image = decode(order.image, self._max_pixels)
         size = Size(image.shape[1], image.shape[0])
-        drawn_size = heatmap_size(size, order.heatmap)
+        wanted = order.heatmap.kind is not HeatmapKind.NONE
+        drawn_size = heatmap_size(size, order.heatmap) if wanted else size
         overlay = order.heatmap.kind is HeatmapKind.OVERLAY
         picture = shrink(image, drawn_size) if overlay else None
         query = Query(self._runtime.prepare(image), order.product)

@@ -119,6 +119,13 @@ async def test_no_heatmap(service: Service) -> None:
     assert found.json()["heatmap"] is None
 
 
+async def test_no_heatmap_is_never_too_large(service: Service) -> None:
+    """What is not drawn need not fit an encoder."""
+    query = {"heatmap": "none", "heatmap_format": "webp", "heatmap_size": "original"}
+    answer = await service.client.post(URL, params=query, content=encode(grey(1, 17_000, 2)))
+    assert answer.status_code == 200
+
+
 async def test_answers_have_a_length_an_id_and_timings(service: Service) -> None:
     """PLCs cannot read chunked answers; traces need the caller's own id."""
     answer = await service.client.post(

@@ -61,6 +61,7 @@ async def test_parameters(service: Service) -> None:
 async def test_paths_and_methods_we_do_not_have(service: Service) -> None:
     """Problems too; `Allow` is kept."""
     assert_problem(await service.client.get("/v1/nothing"), 404, "not_found")
+    assert_problem(await service.client.post(URL + "/", content=PNG), 404, "not_found")
     answer = await service.client.get(URL)
     assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"

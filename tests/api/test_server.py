@@ -22,9 +22,11 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def listening(runtime: FakeRuntime) -> AsyncIterator[tuple[Engine, int]]:
+async def listening(
+    runtime: FakeRuntime, body_timeout_s: float = 20
+) -> AsyncIterator[tuple[Engine, int]]:
     """Run a server on a free port; yield its engine and port."""
-    settings = Settings(host="127.0.0.1", port=0)
+    settings = Settings(host="127.0.0.1", port=0, body_timeout_s=body_timeout_s)
     app = create_app(settings, runtime)
     server = uvicorn.Server(server_config(settings, app))
     running = asyncio.create_task(server.serve())
@@ -117,3 +119,15 @@ async def test_shutdown_answers_what_was_accepted() -> None:
     assert head.startswith(b"HTTP/1.1 200")
     assert found["result"] == "NG"
     await _closed(connection)
+
+
+async def test_an_upload_that_stalls_loses_its_place() -> None:
+    """A sender that was switched off says nothing more; it gets 408 and is not waited for."""
+    async with listening(FakeRuntime(), body_timeout_s=0.05) as (engine, port):
+        stalled = await asyncio.open_connection("127.0.0.1", port)
+        stalled[1].write(_request(PNG)[:-20])
+        head, found = await _answer(stalled[0])
+        assert head.startswith(b"HTTP/1.1 408")
+        assert (found["code"], found["result_code"]) == ("body_timeout", 2)
+        assert engine.snapshot().inflight == 0
+        await _closed(stalled)

@@ -24,8 +24,9 @@ async def detect(
     request: Request, engine: EngineDep, settings: SettingsDep, record: RecordDep
 ) -> Response:
     """Read the request, have it inspected, write the answer."""
+    record.inspects = True
     with engine.admitted() as inspector:
-        body = await read_body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
         content_type = request.headers.get("content-type", "")
         query = request.query_params.multi_items()
         form = await run_in_threadpool(parse_detect, body, content_type, query)

@@ -96,6 +96,9 @@ def _edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda v: v.update(colour="red"), "colour"),
         (lambda v: v["config"].update(gird=3), "gird"),
         (lambda v: v["files"].pop("heads.onnx"), "heads.onnx"),
+        (lambda v: v.update(default_threshold=50), "default_threshold"),
+        (lambda v: v.update(map_threshold=float("nan")), "map_threshold"),
+        (lambda v: v["golden"].update(tolerance=-1), "tolerance"),
     ],
 )
 def test_a_strange_manifest_is_refused(

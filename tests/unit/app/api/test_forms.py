@@ -207,3 +207,21 @@ def test_any_bytes_are_read_or_refused(noise: bytes, content_type: str) -> None:
             _parse(body, content_type)
         except RequestError:
             continue
+
+
+def test_a_form_that_breaks_off_in_a_later_field_is_refused() -> None:
+    """The image is whole, the threshold after it is lost: judging it by the default could be a wrong OK."""
+    body = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % part
+        for part in ((b"image", PNG), (b"threshold", b"0.0123"))
+    )
+    assert _parse(body + b"--x--\r\n").parameters.threshold == 0.0123
+    for cut in range(1, 80, 3):
+        with pytest.raises(RequestError):
+            _parse((body + b"--x--")[:-cut])
+
+
+def test_json_of_millions_of_members_is_refused_unread() -> None:
+    """Parsing it would hold up every other caller for seconds."""
+    with pytest.raises(BodyUnreadableError, match="more than an image"):
+        _parse(b'{"image": "", "a": [' + b"{}," * 1000 + b"{}]}")
