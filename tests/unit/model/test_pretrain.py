@@ -11,13 +11,8 @@ from safetensors.torch import load_file
 from model import checkpoint, pretrain
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
-from model.pretrain import (
-    Phase,
-    PretrainConfig,
-    balanced_bce,
-    contrastive_loss,
-    image_loss,
-)
+from model.pretrain import Phase, PretrainConfig
+from model.pretrain_objective import balanced_bce, contrastive_loss, image_loss
 from tests.configs import MICRO, TINY_VIT
 
 CPU = torch.device("cpu")
