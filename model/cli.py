@@ -82,7 +82,10 @@ def pretrain(
     out: Out = Path("runs/nano-towers"),
     steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
     device: Device = "auto",
-    workers: Workers = 2,
+    workers: Workers = 1,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that train together; 4 on the CPU, 1 on a GPU.")
+    ] = None,
     seed: Seed = 1,
 ) -> None:
     """Pretrain small towers from scratch on procedural images.
@@ -91,10 +94,13 @@ def pretrain(
     """
     from model.pretrain import PretrainConfig, pretrain
 
-    recipe = PretrainConfig(seed=seed, workers=workers)
+    where = _device(device)
+    if processes is None:  # a fixed number, so that every CPU trains the same model
+        processes = 4 if where.type == "cpu" else 1
+    recipe = PretrainConfig(seed=seed, workers=workers, processes=processes)
     recipe = recipe if steps is None else replace(recipe, steps=steps)
     with progress_bar("pretrain") as progress:
-        pretrain(_preset(config), recipe, out, _device(device), progress)
+        pretrain(_preset(config), recipe, out, where, progress)
 
 
 @model_cli.command()

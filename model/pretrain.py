@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model.bundle import CLIP_FILE, DINO_FILE
@@ -30,7 +31,8 @@ from model.checkpoint import (
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
-from model.pretrain_objective import TowerPair, pretrain_losses
+from model.parallel import Part, together
+from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.schedule import cosine_factor, set_learning_rates
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -63,23 +65,36 @@ class PretrainConfig:
         learning_rate, weight_decay: of AdamW.
         ema_decay: of the averaged weights, which are the ones kept.
         seed: of weights and images.
-        workers: processes that render images.
+        workers: processes that render images, for each process that trains.
+        processes: that train, each on its share of every batch; more than one on the CPU only.
     """
 
-    steps: int = 10_000
-    phases: tuple[Phase, ...] = (Phase(0.5, 0.35, 16), Phase(1.0, 0.65, 6))
+    steps: int = 7200
+    phases: tuple[Phase, ...] = (Phase(0.5, 0.55, 32), Phase(1.0, 0.45, 12))
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998
     seed: int = 1
     workers: int = 2
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            ValueError: when a batch does not divide by the processes.
+        """
+        if any(p.pairs_per_batch % self.processes for p in self.phases):
+            raise ValueError(f"pairs_per_batch must be a multiple of processes: {self.processes}")
 
 
 class _Run:
     """One pretraining run: the pair, its average, and how far it is."""
 
-    def __init__(self, model: SSVPConfig, config: PretrainConfig, device: torch.device) -> None:
-        self.model, self.config, self.device = model, config, device
+    def __init__(
+        self, model: SSVPConfig, config: PretrainConfig, device: torch.device, part: Part
+    ) -> None:
+        self.model, self.config, self.device, self.part = model, config, device, part
         self.step = self.pairs_seen = 0
         self.seconds = 0.0
         self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
@@ -128,10 +143,39 @@ def pretrain(
         run_dir: receives the towers' and the rarity experts' weights, `config.json`, `history.json`.
         device: where to train.
         progress: called after each step with step, total steps and the losses.
+
+    Raises:
+        ValueError: when several processes are asked for on another device than the CPU.
     """
-    torch.manual_seed(config.seed)
+    if config.processes > 1 and device.type != "cpu":
+        raise ValueError(f"several processes train on the CPU only, not on {device}")
     run_dir.mkdir(parents=True, exist_ok=True)
-    run = _Run(model, config, device)
+    with together(config.processes, _pretrain_part, model, config, run_dir, device) as part:
+        run = _pretrain_part(part, model, config, run_dir, device, progress)
+    pair = run.build(config.phases[-1])
+    save_module(pair.clip.model, run_dir / CLIP_FILE)
+    save_module(pair.dino.model, run_dir / DINO_FILE)
+    if model.rarity_experts:
+        save_module(pair.rarity, run_dir / RARITY_FILE)
+    save_json(model.to_dict(), run_dir / CONFIG_FILE)
+    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
+    clear_resume(run_dir)
+
+
+def _silent(step: int, steps: int, losses: dict[str, float]) -> None:
+    """Report nothing: the leading process does."""
+
+
+def _pretrain_part(
+    part: Part,
+    model: SSVPConfig,
+    config: PretrainConfig,
+    run_dir: Path,
+    device: torch.device,
+    progress: Progress = _silent,
+) -> _Run:
+    torch.manual_seed(config.seed)  # the same first weights in every process
+    run = _Run(model, config, device, part)
     saved = load_resume(run_dir, device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
@@ -141,14 +185,7 @@ def pretrain(
             continue
         inside = saved if saved is not None and run.step > first else None
         _train_phase(run, phase, first, last, inside, run_dir, progress)
-    pair = run.build(config.phases[-1])
-    save_module(pair.clip.model, run_dir / CLIP_FILE)
-    save_module(pair.dino.model, run_dir / DINO_FILE)
-    if model.rarity_experts:
-        save_module(pair.rarity, run_dir / RARITY_FILE)
-    save_json(model.to_dict(), run_dir / CONFIG_FILE)
-    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
-    clear_resume(run_dir)
+    return run
 
 
 def _train_phase(
@@ -169,6 +206,9 @@ def _train_phase(
         pair.load_state_dict(saved["pair"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
+    shared = (
+        DistributedDataParallel(pair, find_unused_parameters=True) if run.part.parts > 1 else pair
+    )
     last_save = time.monotonic()
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
@@ -177,13 +217,13 @@ def _train_phase(
             1.0, (run.step - first + 1) / WARMUP_STEPS
         )  # each phase starts a fresh optimiser
         set_learning_rates(optimizer, factor * warm)
-        losses = _step(pair, batch, optimizer, run.grid(phase))
+        losses = _step(shared, batch, optimizer, run.grid(phase))
         average.update_parameters(pair)
         run.step += 1
         run.pairs_seen += phase.pairs_per_batch
         run.seconds += time.monotonic() - began
         progress(run.step, run.config.steps, losses)
-        if time.monotonic() - last_save > SAVE_EVERY_S:
+        if run.part.leads and time.monotonic() - last_save > SAVE_EVERY_S:
             last_save = time.monotonic()
             inside = {
                 "pair": pair.state_dict(),
@@ -192,7 +232,8 @@ def _train_phase(
             }
             save_resume(run_dir, {**_progress(run), **inside})
     run.state = {k: v.detach().clone() for k, v in average.module.state_dict().items()}
-    save_resume(run_dir, {**_progress(run), "start": run.state})
+    if run.part.leads:
+        save_resume(run_dir, {**_progress(run), "start": run.state})
 
 
 def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
@@ -204,16 +245,18 @@ def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
             first_pair=run.pairs_seen,
             batches=last - run.step,
             workers=run.config.workers,
+            part=run.part.number,
+            parts=run.part.parts,
         )
     )
 
 
 def _step(
-    pair: TowerPair, batch: Batch, optimizer: torch.optim.Optimizer, grid: int
+    pair: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer, grid: int
 ) -> dict[str, float]:
     device = next(pair.parameters()).device
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        outputs = pair(batch.images.to(device), batch.captions)
+        outputs: PretrainOutputs = pair(batch.images.to(device), batch.captions)
     losses = pretrain_losses(outputs, batch, grid)
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()

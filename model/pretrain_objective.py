@@ -15,7 +15,7 @@ from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.data.stream import Batch
 from model.losses import class_balanced_mean, mask_on
-from model.ssvp.rarity import RarityExperts
+from model.ssvp.rarity import RarityExperts, paired_levels
 
 TOP_CELLS = 3  # whose mean log-odds judge an image
 
@@ -29,7 +29,8 @@ class TowerPair(nn.Module):
         self.dino = DinoTower(config)
         self.clip_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.clip.level_widths)
         self.dino_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.dino.level_widths)
-        self.rarity = RarityExperts(self.dino.level_widths, config.rarity_width, config.grid)
+        both = zip(self.clip.level_widths, self.dino.level_widths, strict=True)
+        self.rarity = RarityExperts(tuple(c + d for c, d in both), config.rarity_width, config.grid)
 
     def forward(self, images: Tensor, captions: list[str]) -> "PretrainOutputs":
         """Run both towers, their probes and the captions."""
@@ -40,7 +41,7 @@ class TowerPair(nn.Module):
         scale = self.clip.model.logit_scale.exp().clamp(max=50.0)
         contrast = scale * F.normalize(clip.class_token, dim=-1) @ F.normalize(text, dim=-1).T
         with torch.autocast(images.device.type, enabled=False):  # inverses need their digits
-            rarity = self.rarity.logits(tuple(t.float() for t in dino.patch_tokens))
+            rarity = self.rarity.logits(paired_levels(clip, dino))
         maps = [_probe(clip, self.clip_probes), _probe(dino, self.dino_probes), rarity]
         each = torch.cat([m.float() for m in maps], dim=-1)  # [B, N, 4]
         return PretrainOutputs(contrast, torch.cat([each, each.sum(dim=-1, keepdim=True)], dim=-1))

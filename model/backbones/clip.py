@@ -15,7 +15,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from torch import Tensor, nn
 
-from model.backbones.features import Normalise, TowerFeatures, tokens_on_grid
+from model.backbones.features import Normalise, TowerFeatures, token_width, tokens_on_grid
 from model.config import SSVPConfig
 
 CLIP_MERGES = 49152 - 256 - 2
@@ -75,8 +75,13 @@ class ClipTower(nn.Module):
         self.joint_width = int(arch["embed_dim"])
         self.convolutional = isinstance(self.model.visual, ModifiedResNet)
         if self.convolutional:
-            base = int(arch["vision_cfg"]["width"])
-            self.level_widths = tuple(base * 4 * 2 ** (b - 1) for b in self.blocks)
+            stem = int(
+                arch["vision_cfg"]["width"]
+            )  # stage b: 4 * 2^(b-1) stems wide, as many px a cell
+            widenings = [4 * 2 ** (b - 1) for b in self.blocks]
+            self.level_widths = tuple(
+                token_width(stem * w, config.clip_size_px // w, self.grid) for w in widenings
+            )
         else:
             self.level_widths = (int(arch["vision_cfg"]["width"]),) * config.levels
 

@@ -10,7 +10,7 @@ import timm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.backbones.features import Normalise, TowerFeatures, tokens_on_grid
+from model.backbones.features import Normalise, TowerFeatures, token_width, tokens_on_grid
 from model.config import SSVPConfig
 
 
@@ -35,10 +35,12 @@ class DinoTower(nn.Module):
         self.grid = config.grid
         if self.indices[-1] >= len(self.model.feature_info):
             raise ValueError(f"{config.dino_model} has {len(self.model.feature_info)} blocks")
+        stages = [self.model.feature_info[i] for i in self.indices]
         self.level_widths: tuple[int, ...] = tuple(
-            self.model.feature_info[i]["num_chs"] for i in self.indices
+            token_width(s["num_chs"], config.dino_size_px // s["reduction"], self.grid)
+            for s in stages
         )
-        self.class_width = self.level_widths[-1]
+        self.class_width: int = stages[-1]["num_chs"]
 
     def forward(self, images: Tensor) -> TowerFeatures:
         """Return eq. 1's DINO side; the class token is that of the last block asked for.

@@ -41,14 +41,22 @@ class Normalise(nn.Module):
         return (images.to(self.mean.dtype) / 255.0 - self.mean) / self.std
 
 
-def tokens_on_grid(feature_map: Tensor, grid: int) -> Tensor:
-    """Resample `[B, C, h, w]` to the grid and return tokens `[B, grid * grid, C]`, layer-normalised.
+def token_width(channels: int, side: int, grid: int) -> int:
+    """Return how wide `tokens_on_grid` makes the tokens of a map of `side` cells with `channels` channels."""
+    return 2 * channels if side > grid else channels
 
-    Averages where the map is finer than the grid, interpolates where it is coarser. The normalisation has
-    no parameters: it puts stages of very different scale on one footing, as ln_post does for a ViT.
+
+def tokens_on_grid(feature_map: Tensor, grid: int) -> Tensor:
+    """Resample `[B, C, h, w]` to the grid and return tokens `[B, grid * grid, token_width]`, layer-normalised.
+
+    A map finer than the grid gives each cell its mean and its maximum, side by side: a scratch that crosses a
+    cell would drown in the mean alone. A coarser map is interpolated. The normalisation has no parameters: it
+    puts stages of very different scale on one footing, as ln_post does for a ViT.
     """
     if feature_map.shape[-1] > grid:
-        feature_map = F.adaptive_avg_pool2d(feature_map, grid)
+        mean = F.adaptive_avg_pool2d(feature_map, grid)
+        peak = F.adaptive_max_pool2d(feature_map, grid)
+        feature_map = torch.cat([mean, peak], dim=1)
     elif feature_map.shape[-1] < grid:
         feature_map = F.interpolate(feature_map, (grid, grid), mode="bilinear", align_corners=False)
     tokens = feature_map.flatten(2).transpose(1, 2)  # [B, N, C]

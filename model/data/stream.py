@@ -40,7 +40,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """What to render: `pairs_per_batch` pairs of `size_px` pixels, numbered on from `first_pair`."""
+    """What to render: `pairs_per_batch` pairs of `size_px` pixels, numbered on from `first_pair`.
+
+    Of every batch this stream renders part number `part` of `parts` equal ones.
+    """
 
     seed: int
     size_px: int
@@ -48,6 +51,13 @@ class StreamConfig:
     first_pair: int
     batches: int
     workers: int
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def pairs_per_part(self) -> int:
+        """Pairs that this stream adds to a batch."""
+        return self.pairs_per_batch // self.parts
 
 
 class _Pairs(Dataset[SamplePair]):
@@ -57,13 +67,16 @@ class _Pairs(Dataset[SamplePair]):
         self._config = config
 
     def __len__(self) -> int:
-        return self._config.batches * self._config.pairs_per_batch
+        return self._config.batches * self._config.pairs_per_part
 
     def __getitem__(self, index: int) -> SamplePair:
-        seed = (self._config.seed << 40) + self._config.first_pair + index
+        config = self._config
+        batch, place = divmod(index, config.pairs_per_part)
+        number = batch * config.pairs_per_batch + config.part * config.pairs_per_part + place
+        seed = (config.seed << 40) + config.first_pair + number
         while True:
             try:
-                return generate_pair(seed, self._config.size_px, TRAIN_FAMILIES, TRAIN_DEFECTS)
+                return generate_pair(seed, config.size_px, TRAIN_FAMILIES, TRAIN_DEFECTS)
             except (
                 ValueError
             ):  # no visible defect could be drawn on that scene: rare, so take another
@@ -92,7 +105,7 @@ def batches(config: StreamConfig) -> Iterator[Batch]:
     """Render batches in `workers` processes, in order."""
     loader: DataLoader[SamplePair] = DataLoader(
         _Pairs(config),
-        batch_size=config.pairs_per_batch,
+        batch_size=config.pairs_per_part,
         num_workers=config.workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker,

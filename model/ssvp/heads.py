@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.ssvp.hsvs import HSVS
-from model.ssvp.rarity import RarityExperts
+from model.ssvp.rarity import RarityExperts, paired_levels
 from model.ssvp.vcpg import VCPG, PromptRefinement
 from model.ssvp.vtam import VTAM, AnomalyScores
 
@@ -81,7 +81,8 @@ class SSVPHeads(nn.Module):
         self.vcpg = VCPG(width, config.latent_width, config.latent_tokens, heads)
         self.rarity: RarityExperts | None = None
         if config.rarity_experts:
-            self.rarity = RarityExperts(widths.dino, config.rarity_width, config.grid)
+            paired = tuple(c + d for c, d in zip(widths.clip, widths.dino, strict=True))
+            self.rarity = RarityExperts(paired, config.rarity_width, config.grid)
         self.vtam = VTAM(
             width,
             config.levels,
@@ -108,7 +109,7 @@ class SSVPHeads(nn.Module):
             clip.class_token, clip.patch_tokens, dino.class_token, dino.patch_tokens
         )
         refinement = self.vcpg(v_global, text)
-        extra = None if self.rarity is None else self.rarity(dino.patch_tokens)
+        extra = None if self.rarity is None else self.rarity(paired_levels(clip, dino))
         return HeadOutputs(self.vtam(v_global, v_local, refinement.text, extra), refinement)
 
     def anomaly_map(self, grid_map: Tensor) -> Tensor:

@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.backbones.features import TowerFeatures
+
+FACTS = 4  # what is read of a distance, see `_facts`
+READER_WIDTH = 32
 NEIGHBOURS = 5
 NEIGHBOURHOOD = 1  # cells around a patch that do not count as others: a defect resembles itself
 RIDGE = (
@@ -62,8 +66,14 @@ def isolation_map(tokens: Tensor, neighbours: Tensor) -> Tensor:
 class RarityExperts(nn.Module):
     """Two maps of rarity per image, each as the probability that the patch is anomalous.
 
-    Distances are read beside their own mean and spread over the image: five times the usual distance says
-    more than the distance itself.
+    Rarity is measured at each level, on the tokens of both towers. Distances are read beside their own mean and
+    spread over the image (five times the usual distance says more than the distance itself) and beside the
+    token: the edge of a part is rare in its image and still no defect. Each level's log-odds add up.
+
+    Args:
+        token_widths: channels of each level's tokens, both towers' side by side.
+        width: learned width in which rarity is measured.
+        grid: cells a side.
     """
 
     neighbours: Tensor
@@ -72,21 +82,36 @@ class RarityExperts(nn.Module):
     def __init__(self, token_widths: tuple[int, ...], width: int, grid: int) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(w, width) for w in token_widths)
-        self.read = nn.ModuleList(
-            nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 1))
-            for _ in range(self.experts)
-        )
+        self.read = nn.ModuleList(_reader(width, self.experts) for _ in token_widths)
         self.register_buffer("neighbours", neighbour_mask(grid, NEIGHBOURHOOD), persistent=False)
 
     def logits(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Return log-odds `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
-        tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)]).sum(dim=0)
-        maps = (mahalanobis_map(tokens), isolation_map(tokens, self.neighbours))
-        return torch.cat([r(_facts(m)) for m, r in zip(maps, self.read, strict=True)], dim=-1)
+        tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)])
+        flat = tokens.flatten(0, 1)  # [L * B, N, width]: all levels' inverses at once
+        distances = (mahalanobis_map(flat), isolation_map(flat, self.neighbours))
+        appearance = F.layer_norm(flat, flat.shape[-1:])
+        facts = torch.cat([*map(_facts, distances), appearance], dim=-1)
+        by_level = facts.unflatten(0, tokens.shape[:2])  # [L, B, N, F]
+        each = [read(f) for read, f in zip(self.read, by_level, strict=True)]
+        return torch.stack(each).sum(dim=0)
 
     def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Return probabilities `[B, N, 2]`."""
         return torch.sigmoid(self.logits(levels))
+
+
+def paired_levels(clip: TowerFeatures, dino: TowerFeatures) -> tuple[Tensor, ...]:
+    """Lay both towers' tokens side by side, `[B, N, Cc + Cd]` per level, in fp32 for the inverses."""
+    pairs = zip(clip.patch_tokens, dino.patch_tokens, strict=True)
+    return tuple(torch.cat([c.float(), d.float()], dim=-1) for c, d in pairs)
+
+
+def _reader(width: int, experts: int) -> nn.Sequential:
+    facts = 2 * FACTS + width
+    return nn.Sequential(
+        nn.Linear(facts, READER_WIDTH), nn.GELU(), nn.Linear(READER_WIDTH, experts)
+    )
 
 
 def _facts(distance: Tensor) -> Tensor:

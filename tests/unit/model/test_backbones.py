@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from model.backbones.clip import ClipTower, build_tokenizer
 from model.backbones.dinov3 import DinoTower
-from model.backbones.features import tokens_on_grid
+from model.backbones.features import token_width, tokens_on_grid
 from model.config import SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
 from model.ssvp.model import SSVP
@@ -116,17 +116,20 @@ def test_small_vocabulary_spells_any_text(text: str) -> None:
     assert ids.shape == (1, 24)
 
 
-def test_tokens_on_grid_average_finer_maps() -> None:
-    """A map twice as fine as the grid is averaged two by two, then layer-normalised."""
+def test_tokens_on_grid_take_mean_and_peak_of_finer_maps() -> None:
+    """A map twice as fine as the grid gives each two by two their mean and maximum, then layer-normalised."""
     feature_map = torch.rand(1, 3, 8, 8)
     expected = torch.stack(
         [
-            feature_map[0, :, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean(dim=(1, 2))
-            for r in range(4)
-            for c in range(4)
+            torch.cat([block.mean(dim=(1, 2)), block.amax(dim=(1, 2))])
+            for block in (
+                feature_map[0, :, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2]
+                for r in range(4)
+                for c in range(4)
+            )
         ]
     )
-    expected = F.layer_norm(expected, (3,))
+    expected = F.layer_norm(expected, (token_width(3, 8, 4),))
     torch.testing.assert_close(tokens_on_grid(feature_map, 4)[0], expected)
 
 

@@ -62,6 +62,30 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    """Two processes that share every batch end in towers of finite weights and count each image once."""
+    steps: list[int] = []
+    shared = replace(QUICK, processes=2)
+    pretrain.pretrain(MICRO, shared, tmp_path, CPU, lambda *args: steps.append(args[0]))
+    assert steps == [1, 2, 3, 4, 5, 6]  # only the leading process reports
+    assert all(torch.isfinite(v).all() for v in _weights(tmp_path).values())
+    assert checkpoint.load_history(tmp_path)["pretrain"]["images"] == 2 * 2 * 6
+
+
+def test_processes_must_divide_every_batch() -> None:
+    """A batch that does not divide is refused before anything starts."""
+    with pytest.raises(ValueError, match="multiple of processes"):
+        replace(QUICK, processes=3)
+
+
+def test_a_gpu_is_one_process(tmp_path: Path) -> None:
+    """Several processes on one GPU would only be in each other's way."""
+    with pytest.raises(ValueError, match="on the CPU only"):
+        pretrain.pretrain(
+            MICRO, replace(QUICK, processes=2), tmp_path, torch.device("cuda"), _ignore
+        )
+
+
 def test_captions_of_the_same_state_are_equally_right() -> None:
     """Two images of one state may match either caption: confusing them costs nothing extra."""
     states = ["nut|None", "nut|None", "nut|scratch"]
