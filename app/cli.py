@@ -8,8 +8,6 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +15,7 @@ from rich.table import Table
 from app.errors import StartError
 from app.main import create_app
 from app.observability import configure_logging
+from app.server import Server
 from app.settings import PREFIX, Settings, unknown_variables
 from model.cli import model_cli
 
@@ -47,19 +46,12 @@ def serve() -> None:
     settings = read_settings()
     configure_logging(settings.log_level)
     app = create_app(settings)
-    server = uvicorn.Server(server_config(settings, app))
-    failed = False
-
-    def fail() -> None:
-        nonlocal failed
-        failed = server.should_exit = True
-
-    app.state.engine.on_failure = fail
+    server = Server(settings, app)
     # uvicorn raises the signal that stopped it again once it is done: an orderly end is a success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_orderly)
     server.run()
-    raise typer.Exit(code=1 if failed or not server.started else 0)
+    raise typer.Exit(code=1 if server.failed or not server.started else 0)
 
 
 @cli.command("settings")
@@ -117,21 +109,6 @@ def read_settings() -> Settings:
         for e in error.errors(include_url=False):
             console.print(f"error: {PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}")
         raise typer.Exit(code=2) from None
-
-
-def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """Return how uvicorn is to run: one process, its logs and access lines left to us."""
-    return uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.grace_time_s,
-    )
 
 
 def _exit_orderly(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -19,7 +19,11 @@ ServiceError
 │   ├── NotReadyError              503 not_ready
 │   ├── QueueFullError             503 queue_full
 │   ├── DrainingError              503 draining
-│   └── WorkerDeadError            503 worker_dead
+│   ├── WorkerDeadError            503 worker_dead
+│   └── DeviceLostError            503 device_lost
+├── LateError                      the answer would miss, or has missed, its deadline
+│   ├── DeadlinePassedError        504 deadline_passed
+│   └── DeadlineUnreachableError   504 deadline_unreachable
 ├── InternalError                  a bug; the message goes to the log only
 │   ├── InferenceError             500 inference_failed
 │   └── PredictionError            500 prediction_invalid
@@ -37,7 +41,7 @@ class ServiceError(Exception):
     Attributes:
         status: HTTP status.
         code: stable name of the leaf, for programs.
-        error_type: stable name of the branch: `request`, `unavailable` or `internal`.
+        error_type: stable name of the branch: `request`, `unavailable`, `late` or `internal`.
         title: what all errors of this leaf have in common, for people.
         retry_after_s: when trying again makes sense, or None.
     """
@@ -183,6 +187,35 @@ class WorkerDeadError(UnavailableError):
     code = "worker_dead"
     title = "Inference worker is dead"
     retry_after_s = 5
+
+
+class DeviceLostError(UnavailableError):
+    """The device failed for good; the process ends, so that it is started anew."""
+
+    code = "device_lost"
+    title = "Device is lost"
+    retry_after_s = 5
+
+
+class LateError(ServiceError):
+    """The reject gate will not wait for this answer."""
+
+    status = 504
+    error_type = "late"
+
+
+class DeadlinePassedError(LateError):
+    """The deadline passed before there was a verdict."""
+
+    code = "deadline_passed"
+    title = "Deadline has passed"
+
+
+class DeadlineUnreachableError(LateError):
+    """The queue's estimate says that the deadline will pass; refused at once."""
+
+    code = "deadline_unreachable"
+    title = "Deadline cannot be met"
 
 
 class InternalError(ServiceError):

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         default=0.0, description="Longest time a batch is held open for more images."
     )
     queue_size: PositiveInt = Field(default=64, description="Most requests waiting for the device.")
+    default_deadline_ms: PositiveInt = Field(
+        default=10_000, description="From arrival to answer, for requests that give no deadline_ms."
+    )
+    golden_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = Field(
+        default=30.0, description="A runtime that computes wrongly is noticed within this time."
+    )
     keep_alive_s: PositiveInt = Field(
         default=600,
         description="Idle connections are kept this long: a line may stop, its PLC stays.",

@@ -1,6 +1,7 @@
 """A runtime of a few lines of numpy, whose every result tells which image it belongs to, and image helpers."""
 
 import io
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
+from app.runtime.protocol import GoldenImage, ModelInfo, OutOfDeviceMemoryError, Prediction, Query
 
 MAP_PX = 32
 
@@ -43,6 +44,8 @@ class FakeRuntime:
         self.batches: list[list[str]] = []
         self.threads: set[int] = set()
         self.calls = 0
+        self.bias = 0.0  # added to every score, as a broken device might
+        self.largest_batch = math.inf  # what its memory holds
         self.gate = threading.Event()
         self.gate.set()
         self.on_warm_up: Callable[[], object] = lambda: None
@@ -67,11 +70,13 @@ class FakeRuntime:
         self.calls += 1
         self.gate.wait()
         self.on_predict()
+        if len(queries) > self.largest_batch:
+            raise OutOfDeviceMemoryError
         self.threads.add(threading.get_ident())
         self.batches.append([q.product for q in queries])
         if bad := self._poison.intersection(q.product for q in queries):
             raise RuntimeError(f"poisoned by {sorted(bad)}")
         return [
             Prediction(score=mean, score_global=mean, score_local=mean, anomaly_map=q.prepared)
-            for q, mean in ((q, float(q.prepared.mean())) for q in queries)
+            for q, mean in ((q, float(q.prepared.mean()) + self.bias) for q in queries)
         ]

@@ -55,11 +55,19 @@ class DetectParameters(BaseModel):
         description="Its longest side in px, never more than the sent image's, or `original`.",
     )
 
-    def order(self, image: bytes) -> Order:
-        """Return what the engine is to do."""
+    deadline_ms: Annotated[int, Number, Field(ge=1, le=3_600_000)] | None = Field(
+        default=None,
+        description="Longest time from arrival to answer; later is 504. By default SSVP_DEFAULT_DEADLINE_MS.",
+    )
+
+    def order(self, image: bytes, arrived_at: float, default_deadline_ms: int) -> Order:
+        """Return what the engine is to do; `arrived_at` is a `time.perf_counter()` value."""
         size = None if self.heatmap_size == "original" else self.heatmap_size
         kind, encoding = HeatmapKind(self.heatmap), HeatmapFormat(self.heatmap_format)
-        return Order(image, self.product, self.threshold, HeatmapOptions(kind, encoding, size))
+        heatmap = HeatmapOptions(kind, encoding, size)
+        allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
+        deadline = arrived_at + allowed_ms / 1000
+        return Order(image, self.product, self.threshold, heatmap, deadline)
 
 
 class RegionAnswer(BaseModel):

@@ -14,8 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.engine.worker import Outcome, Scored, compute
+from app.engine.estimate import BatchClock
+from app.engine.worker import Computer, Outcome, Scored
 from app.errors import (
+    DeadlinePassedError,
+    DeadlineUnreachableError,
+    DeviceLostError,
     DrainingError,
     QueueFullError,
     ServiceError,
@@ -65,13 +69,26 @@ class Batcher:
         runtime: Runtime,
         limits: BatchLimits,
         on_batch: Callable[[int], None] = lambda _size: None,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
+        """Make a batcher that is not started yet.
+
+        Args:
+            runtime: what computes.
+            limits: how much waits and how much is computed at once.
+            on_batch: called on the worker thread with the size of each batch that was computed.
+            on_death: called on the loop when the worker has ended though nobody stopped it.
+        """
         self._runtime, self._limits, self._on_batch = runtime, limits, on_batch
+        self._on_death = on_death
+        self._computer = Computer(runtime, limits.max_batch)
+        self._clock = BatchClock(limits.max_batch)
         self._loop = asyncio.get_running_loop()
         self._warm: asyncio.Future[None] = self._loop.create_future()
         self._condition = threading.Condition()
         self._waiting: list[_Job] = []  # a heap
         self._computing: list[_Job] = []
+        self._computing_since = 0.0
         self._refusal: type[UnavailableError] | None = None
         self._submitted = 0
         self._thread = threading.Thread(target=self._run, name="ssvp-worker", daemon=True)
@@ -95,19 +112,25 @@ class Batcher:
         self._thread.start()
         await self._warm
 
-    async def submit(self, query: Query, deadline: float = math.inf) -> Scored:
+    async def submit(
+        self, query: Query, deadline: float = math.inf, *, urgent: bool = False
+    ) -> Scored:
         """Wait for a query's result; cancelling the wait takes the query out of the queue.
 
         Args:
             query: what to score.
-            deadline: `time.perf_counter()` value; the query with the earliest one is computed first.
+            deadline: `time.perf_counter()` value; the query with the earliest one is computed first, and one
+                whose deadline has passed is not computed at all.
+            urgent: enter a full queue too.
 
         Raises:
             UnavailableError: the queue is full, the batcher is stopping, or the worker is dead.
+            DeadlineUnreachableError: what is ahead of it takes too long.
+            DeadlinePassedError: its turn came too late.
             InferenceError: the runtime raised on this very query.
         """
         with self._condition:
-            job = self._enqueue(query, deadline)
+            job = self._enqueue(query, deadline, urgent)
             self._condition.notify()
         try:
             return await job.future
@@ -118,7 +141,7 @@ class Batcher:
         """Refuse new queries, finish those accepted, end the worker.
 
         Args:
-            timeout_s: queries that are left after this time fail with `WorkerDeadError`.
+            timeout_s: queries that are left after this time fail with `DrainingError`.
         """
         with self._condition:
             self._refusal = self._refusal or DrainingError
@@ -129,16 +152,32 @@ class Batcher:
             logger.error("the worker did not end within %.0f s", timeout_s)
             self._resolve(self._abandon())
 
-    def _enqueue(self, query: Query, deadline: float) -> _Job:
+    def _enqueue(self, query: Query, deadline: float, urgent: bool) -> _Job:
         if self._refusal is not None:
             raise self._refusal("no more images are taken")
-        if len(self._waiting) >= self._limits.queue_size:
+        if len(self._waiting) >= self._limits.queue_size and not urgent:
             raise QueueFullError(f"{self._limits.queue_size} images are waiting already")
+        now = time.perf_counter()
+        if (left := deadline - now) < (needed := self._needed_s(deadline, now)):
+            raise DeadlineUnreachableError(
+                f"about {1000 * needed:.0f} ms are needed, {1000 * left:.0f} ms are left"
+            )
         self._submitted += 1
         future: asyncio.Future[Scored] = self._loop.create_future()
-        job = _Job(deadline, self._submitted, query, future, time.perf_counter())
+        job = _Job(deadline, self._submitted, query, future, now)
         heapq.heappush(self._waiting, job)
         return job
+
+    def _needed_s(self, deadline: float, now: float) -> float:
+        """Estimate the time to a new query's result; 0 when idle, lest a stale estimate refuse for ever."""
+        if not self._waiting and not self._computing:
+            return 0.0
+        clock, max_batch = self._clock, self._computer.max_batch
+        ahead = sum(job.deadline <= deadline for job in self._waiting)
+        running_s = now - self._computing_since if self._computing else 0.0
+        return max(0.0, clock.expected_queue(len(self._computing), max_batch) - running_s) + (
+            clock.expected_queue(ahead + 1, max_batch)
+        )
 
     def _forget(self, job: _Job) -> None:
         with self._condition:
@@ -162,11 +201,22 @@ class Batcher:
         try:
             if self._warm_up():
                 while batch := self._take():
-                    outcomes = compute(self._runtime, [job.query for job in batch])
-                    self._on_batch(len(batch))
-                    self._post(self._resolve, list(zip(batch, outcomes, strict=True)))
+                    self._compute(batch)
+        except DeviceLostError as error:
+            logger.critical("the device is lost: %s", error, exc_info=error)
+            with self._condition:
+                self._refusal = DeviceLostError
         finally:
+            orderly = self._refusal is DrainingError
             self._post(self._resolve, self._abandon())
+            if not orderly:
+                self._post(self._on_death)
+
+    def _compute(self, batch: list[_Job]) -> None:
+        outcomes = self._computer.compute([job.query for job in batch])
+        self._clock.observe(len(batch), time.perf_counter() - self._computing_since)
+        self._on_batch(len(batch))
+        self._post(self._resolve, list(zip(batch, outcomes, strict=True)))
 
     def _warm_up(self) -> bool:
         try:
@@ -188,12 +238,13 @@ class Batcher:
     def _take(self) -> list[_Job]:
         """Wait for the next batch; an empty one means that the worker may end."""
         with self._condition:
+            self._computing = []
             batch: list[_Job] = []
             while not batch and (self._waiting or self._refusal is None):
                 self._condition.wait_for(lambda: self._waiting or self._refusal)
                 self._hold_open()
                 batch = self._pop_batch()
-            self._computing = batch
+            self._computing, self._computing_since = batch, time.perf_counter()
             return batch
 
     def _hold_open(self) -> None:
@@ -201,16 +252,21 @@ class Batcher:
         if self._waiting and self._limits.max_wait_s > 0:
             oldest = min(job.queued_at for job in self._waiting)
             self._condition.wait_for(
-                lambda: len(self._waiting) >= self._limits.max_batch or self._refusal,
+                lambda: len(self._waiting) >= self._computer.max_batch or self._refusal,
                 timeout=oldest + self._limits.max_wait_s - time.perf_counter(),
             )
 
     def _pop_batch(self) -> list[_Job]:
         batch: list[_Job] = []
-        while self._waiting and len(batch) < self._limits.max_batch:
+        while self._waiting and len(batch) < self._computer.max_batch:
             job = heapq.heappop(self._waiting)
-            if not job.future.done():  # cancelled, but its waiter had no turn to say so yet
-                batch.append(job)
+            if job.future.done():  # cancelled, but its waiter had no turn to say so yet
+                continue
+            if job.deadline <= time.perf_counter():
+                late = DeadlinePassedError("the image waited longer than its deadline")
+                self._post(self._resolve, [(job, late)])
+                continue
+            batch.append(job)
         return batch
 
     def _abandon(self) -> list[tuple[_Job, Outcome | ServiceError]]:
@@ -218,8 +274,8 @@ class Batcher:
         with self._condition:
             left = self._waiting + self._computing
             self._waiting, self._computing = [], []
-            self._refusal = self._refusal or WorkerDeadError
-        return [(job, WorkerDeadError("the inference worker ended")) for job in left]
+            self._refusal = refusal = self._refusal or WorkerDeadError
+        return [(job, refusal("the image was given up")) for job in left]
 
     def _post(self, callback: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

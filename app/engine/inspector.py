@@ -4,6 +4,7 @@ Knows the order of the stages and which thread runs each; knows no HTTP and no m
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -17,10 +18,12 @@ from app.engine.decode import decode
 from app.engine.regions import Region, Size, find_regions
 from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
+from app.errors import DeadlinePassedError
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 T = TypeVar("T")
 ThresholdSource = Literal["request", "bundle"]
+_LATEST = 0.1  # weight of the latest image in the running mean
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ class Order:
         product: spoken product name.
         threshold: image-level threshold in [0, 1]; None takes the bundle's.
         heatmap: which heat map to draw.
+        deadline: `time.perf_counter()` value after which nobody waits for the verdict.
+        urgent: enter a full queue too.
     """
 
     image: bytes
     product: str
     threshold: float | None
     heatmap: HeatmapOptions
+    deadline: float = math.inf
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Inspector:
         self._runtime, self._batcher, self._pool = runtime, batcher, pool
         self._max_pixels = max_pixels
         self._model = runtime.info
+        self._conclude_s = 0.0  # running mean: what is left to do once the queue is passed
 
     async def inspect(self, order: Order) -> Inspection:
         """Inspect one image.
@@ -98,17 +106,33 @@ class Inspector:
         Raises:
             ServiceError: one of its leaves; there is no verdict then.
         """
+        left = order.deadline - time.perf_counter()
+        try:
+            async with asyncio.timeout(None if left == math.inf else left) as limit:
+                inspection = await self._inspect(order)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlinePassedError("there was no verdict in time") from None
+        if time.perf_counter() > order.deadline:
+            raise DeadlinePassedError("the verdict came too late")
+        return inspection
+
+    async def _inspect(self, order: Order) -> Inspection:
         started = time.perf_counter()
         opened = await self._in_pool(lambda: self._open(order))
         decoded = time.perf_counter()
-        scored = await self._batcher.submit(opened.query)
+        needed_by = order.deadline - self._conclude_s
+        scored = await self._batcher.submit(opened.query, needed_by, urgent=order.urgent)
         computed = time.perf_counter()
         verdict = await self._in_pool(lambda: self._conclude(order, opened, scored.prediction))
+        concluded = time.perf_counter()
+        self._conclude_s += _LATEST * (concluded - computed - self._conclude_s)
         times = StageTimes(
             decode=decoded - started,
             queue=max(0.0, computed - decoded - scored.inference_s),
             inference=scored.inference_s,
-            render=time.perf_counter() - computed,
+            render=concluded - computed,
         )
         return Inspection(verdict, self._model, times, scored.batch_size)
 

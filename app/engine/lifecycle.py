@@ -1,11 +1,13 @@
-"""From an empty process to one that inspects, and back: load, warm up, prove, serve, drain.
+"""From an empty process to one that inspects, and back: load, warm up, prove, serve, keep proving, drain.
 
 Knows when the service may answer and says why not; knows neither HTTP nor how anything is computed.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +19,7 @@ from app.engine.inspector import Inspector, Order
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.errors import (
     DrainingError,
+    LateError,
     NotReadyError,
     QueueFullError,
     ServiceError,
@@ -29,6 +32,8 @@ from app.runtime.protocol import GoldenImage, ModelInfo, Runtime
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+FIRST_GOLDEN_S = 60.0
 
 
 class State(StrEnum):
@@ -70,7 +75,7 @@ class Engine:
     """Owns the runtime, its worker and its threads for the life of the process.
 
     Attributes:
-        on_failure: called once if the start fails; a process that cannot serve should end.
+        on_failure: called if the start fails or the worker dies; a process that cannot serve should end.
     """
 
     def __init__(
@@ -84,6 +89,9 @@ class Engine:
         self._inspector: Inspector | None = None
         self._model: ModelInfo | None = None
         self._inflight = 0
+        self._idle = asyncio.Event()  # nothing in flight
+        self._idle.set()
+        self._drain: asyncio.Task[None] | None = None
         self._golden_score = math.nan
 
     @asynccontextmanager
@@ -93,14 +101,25 @@ class Engine:
         Args:
             load: makes the runtime; called in a thread of its own.
         """
-        startup = asyncio.create_task(self._start(load))
-        startup.add_done_callback(self._start_ended)
+        watch = asyncio.create_task(self._start_and_watch(load))
+        watch.add_done_callback(self._watch_ended)
         try:
             yield
         finally:
-            startup.cancel()
-            await asyncio.wait([startup])
-            await self._stop()
+            watch.cancel()
+            await asyncio.wait([watch])
+            await self.drain()
+
+    def drain(self) -> asyncio.Task[None]:
+        """Refuse new requests and finish those admitted; returns what to wait for.
+
+        Those that are not done within `SSVP_GRACE_TIME_S` end in `DrainingError`, so that they have an answer
+        before the connections are closed.
+        """
+        if self._drain is None:
+            self._state, self._reason = State.DRAINING, "the service is shutting down"
+            self._drain = asyncio.create_task(self._finish())
+        return self._drain
 
     @contextmanager
     def admitted(self) -> Iterator[Inspector]:
@@ -117,10 +136,13 @@ class Engine:
         if self._inflight >= limit:
             raise QueueFullError(f"{limit} requests are being served already")
         self._inflight += 1
+        self._idle.clear()
         try:
             yield inspector
         finally:
             self._inflight -= 1
+            if not self._inflight:
+                self._idle.set()
 
     def snapshot(self) -> Snapshot:
         """Describe the engine as it is now."""
@@ -137,8 +159,8 @@ class Engine:
         )
 
     def _worker_dead(self) -> bool:
-        serving = self._state in (State.READY, State.NOT_READY)
-        return serving and self._batcher is not None and not self._batcher.alive
+        serves = self._state in (State.READY, State.NOT_READY, State.FAILED)
+        return serves and self._batcher is not None and not self._batcher.alive
 
     def _ready_inspector(self) -> Inspector:
         if self._worker_dead():
@@ -152,33 +174,53 @@ class Engine:
             return StartingError
         return DrainingError if self._state is State.DRAINING else NotReadyError
 
-    async def _start(self, load: Callable[[], Runtime]) -> None:
-        settings = self._settings
+    async def _start_and_watch(self, load: Callable[[], Runtime]) -> None:
         runtime = await asyncio.to_thread(load)
         self._model = runtime.info
-        limits = BatchLimits(settings.max_batch, settings.max_wait_ms / 1000, settings.queue_size)
-        self._batcher = Batcher(runtime, limits, self._on_batch)
+        self._batcher = self._new_batcher(runtime)
         self._reason = "the model is warming up"
         await self._batcher.start()
-        self._inspector = Inspector(runtime, self._batcher, self._pool, settings.max_pixels)
+        self._inspector = Inspector(runtime, self._batcher, self._pool, self._settings.max_pixels)
         self._reason = "the golden image is being inspected"
-        self._reason = await self._golden_complaint(self._inspector, self._model.golden)
-        self._state = State.NOT_READY if self._reason else State.READY
+        while True:
+            # Twice an interval, each time half of it to wait: whatever goes wrong shows within one.
+            began = time.perf_counter()
+            half = self._settings.golden_interval_s / 2
+            self._judge(await self._golden_complaint(self._inspector, self._model.golden))
+            await asyncio.sleep(max(0.0, began + half - time.perf_counter()))
+
+    def _new_batcher(self, runtime: Runtime) -> Batcher:
+        settings = self._settings
+        limits = BatchLimits(settings.max_batch, settings.max_wait_ms / 1000, settings.queue_size)
+        return Batcher(runtime, limits, self._on_batch, self._worker_died)
+
+    def _judge(self, complaint: str) -> None:
+        """Be ready if the golden image has its score, and say so when that changes."""
+        state = State.NOT_READY if complaint else State.READY
+        changed = state is not self._state or complaint != self._reason
+        if self._state in (State.DRAINING, State.FAILED) or not changed or self._model is None:
+            return
+        self._state, self._reason = state, complaint
         logger.log(
-            logging.ERROR if self._reason else logging.INFO,
+            logging.ERROR if complaint else logging.INFO,
             "%s %s on %s is %s%s",
             self._model.name,
             self._model.version,
             self._model.device,
-            self._state,
-            f": {self._reason}" if self._reason else "",
+            state,
+            f": {complaint}" if complaint else "",
         )
 
     async def _golden_complaint(self, inspector: Inspector, golden: GoldenImage) -> str:
         """Inspect the golden image through the queue and worker that serve; an empty answer is a pass."""
         options = HeatmapOptions(HeatmapKind.NONE)
+        limit_s = self._golden_limit_s()
+        deadline = time.perf_counter() + limit_s
+        order = Order(golden.png, golden.product, None, options, deadline, urgent=True)
         try:
-            inspection = await inspector.inspect(Order(golden.png, golden.product, None, options))
+            inspection = await inspector.inspect(order)
+        except LateError:
+            return f"the golden image was not inspected within {limit_s:g} s"
         except ServiceError as error:
             logger.error("the golden image could not be inspected", exc_info=error)
             return f"the golden image could not be inspected: {error.code}"
@@ -189,16 +231,30 @@ class Engine:
             f"the golden image scored {score:.6f}, not {golden.score:.6f} +- {golden.tolerance:.6f}"
         )
 
-    def _start_ended(self, startup: asyncio.Task[None]) -> None:
-        if startup.cancelled() or (error := startup.exception()) is None:
+    def _golden_limit_s(self) -> float:
+        """Half an interval; the first image of all may take longer, since nobody relies on it yet."""
+        first = self._state is State.STARTING
+        return FIRST_GOLDEN_S if first else self._settings.golden_interval_s / 2
+
+    def _watch_ended(self, watch: asyncio.Task[None]) -> None:
+        if watch.cancelled() or (error := watch.exception()) is None:
             return
-        self._state, self._reason = State.FAILED, "the start failed; the log says why"
         expected = isinstance(error, StartError)
-        logger.error("start failed: %s", error, exc_info=None if expected else error)
+        logger.error("the engine failed: %s", error, exc_info=None if expected else error)
+        self._fail("the engine failed; the log says why")
+
+    def _worker_died(self) -> None:
+        if self._state in (State.READY, State.NOT_READY):
+            self._fail("the inference worker has ended")
+
+    def _fail(self, reason: str) -> None:
+        self._state, self._reason = State.FAILED, reason
         self.on_failure()
 
-    async def _stop(self) -> None:
-        self._state, self._reason = State.DRAINING, "the service is shutting down"
+    async def _finish(self) -> None:
+        end = time.perf_counter() + self._settings.grace_time_s
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), self._settings.grace_time_s)
         if self._batcher is not None:
-            await self._batcher.stop(self._settings.grace_time_s)
+            await self._batcher.stop(max(0.0, end - time.perf_counter()))
         self._pool.shutdown(wait=False)

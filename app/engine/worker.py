@@ -1,7 +1,7 @@
 """One batch through the runtime; what goes wrong stays with the image that caused it.
 
 Knows the runtime protocol; knows neither threads nor queues. This is the one place that catches everything:
-whatever a model raises must not end the thread that owns the device.
+whatever a model raises must not end the thread that owns the device. Only a lost device does.
 """
 
 import logging
@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.errors import InferenceError
-from app.runtime.protocol import Prediction, Query, Runtime
+from app.errors import DeviceLostError, InferenceError
+from app.runtime.protocol import OutOfDeviceMemoryError, Prediction, Query, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -33,27 +33,58 @@ class Scored:
 Outcome = Scored | InferenceError
 
 
-def compute(runtime: Runtime, queries: Sequence[Query]) -> list[Outcome]:
-    """Score a batch, image by image if the whole of it fails, so that a poison image fails alone.
+class Computer:
+    """Scores batches on one runtime.
 
-    Returns:
-        One outcome per query, in the queries' order.
+    Attributes:
+        max_batch: most queries to give at once; sinks when the device runs out of memory.
     """
-    try:
-        return list(_predict(runtime, queries))
-    except Exception as error:  # noqa: BLE001
-        if len(queries) > 1:
-            logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
-            return [outcome for query in queries for outcome in compute(runtime, [query])]
-        failure = InferenceError("the runtime raised")
-        failure.__cause__ = error
-        return [failure]
 
+    def __init__(self, runtime: Runtime, max_batch: int) -> None:
+        self._runtime = runtime
+        self.max_batch = max_batch
 
-def _predict(runtime: Runtime, queries: Sequence[Query]) -> list[Scored]:
-    started = time.perf_counter()
-    predictions = runtime.predict(queries)
-    elapsed = time.perf_counter() - started
-    if len(predictions) != len(queries):
-        raise ValueError(f"{len(predictions)} predictions for {len(queries)} queries")
-    return [Scored(prediction, len(queries), elapsed) for prediction in predictions]
+    def compute(self, queries: Sequence[Query]) -> list[Outcome]:
+        """Score a batch, image by image if the whole of it fails, so that a poison image fails alone.
+
+        Returns:
+            One outcome per query, in the queries' order.
+
+        Raises:
+            DeviceLostError: the device failed for good, or twice had no memory for a single image.
+        """
+        try:
+            return list(self._predict(queries))
+        except DeviceLostError:
+            raise
+        except OutOfDeviceMemoryError as error:
+            return self._with_less_memory(queries, error)
+        except Exception as error:  # noqa: BLE001
+            if len(queries) > 1:
+                logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
+                return [outcome for query in queries for outcome in self.compute([query])]
+            failure = InferenceError("the runtime raised")
+            failure.__cause__ = error
+            return [failure]
+
+    def _with_less_memory(
+        self, queries: Sequence[Query], error: OutOfDeviceMemoryError
+    ) -> list[Outcome]:
+        half = len(queries) // 2
+        if half:
+            self.max_batch = min(self.max_batch, half)
+            logger.warning("out of memory at %d images; batches are halved", len(queries))
+            return [*self.compute(queries[:half]), *self.compute(queries[half:])]
+        logger.warning("out of memory at one image; trying it once more")
+        try:
+            return list(self._predict(queries))
+        except OutOfDeviceMemoryError:
+            raise DeviceLostError("the device twice had no memory for one image") from error
+
+    def _predict(self, queries: Sequence[Query]) -> list[Scored]:
+        started = time.perf_counter()
+        predictions = self._runtime.predict(queries)
+        elapsed = time.perf_counter() - started
+        if len(predictions) != len(queries):
+            raise ValueError(f"{len(predictions)} predictions for {len(queries)} queries")
+        return [Scored(prediction, len(queries), elapsed) for prediction in predictions]

@@ -12,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class OutOfDeviceMemoryError(Exception):
+    """The device has no memory for this batch; a smaller one may fit."""
+
+
 @dataclass(frozen=True)
 class GoldenImage:
     """A picture whose score is known: proof that the device still computes what it should.
@@ -101,5 +105,11 @@ class Runtime(Protocol):
         ...
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """Score a batch; the answer has one prediction per query, in the queries' order."""
+        """Score a batch; the answer has one prediction per query, in the queries' order.
+
+        Raises:
+            OutOfDeviceMemoryError: the batch is too large for the device.
+            DeviceLostError: the device will compute nothing any more.
+            Exception: anything else is taken for the fault of one of the images.
+        """
         ...

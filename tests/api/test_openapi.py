@@ -50,7 +50,7 @@ async def test_every_documented_problem_is_one(service: Service) -> None:
     """Each status shows an example with result_code 2."""
     document = (await service.client.get("/openapi.json")).json()
     responses = document["paths"]["/v1/detect"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "408", "413", "415", "422", "500", "503"}
+    assert set(responses) == {"200", "400", "408", "413", "415", "422", "500", "503", "504"}
     for status, response in responses.items():
         if status != "200":
             examples = response["content"]["application/problem+json"]["examples"]

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 
-from app.cli import server_config
 from app.engine.lifecycle import Engine, State
 from app.main import create_app
+from app.server import Server
 from app.settings import Settings
 from tests.conftest import until
 from tests.fakes import FakeRuntime, encode, grey
@@ -28,7 +27,7 @@ async def listening(
     """Run a server on a free port; yield its engine and port."""
     settings = Settings(host="127.0.0.1", port=0, body_timeout_s=body_timeout_s)
     app = create_app(settings, runtime)
-    server = uvicorn.Server(server_config(settings, app))
+    server = Server(settings, app)
     running = asyncio.create_task(server.serve())
     engine: Engine = app.state.engine
     await until(lambda: server.started and engine.snapshot().state is State.READY)

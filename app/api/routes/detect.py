@@ -30,7 +30,7 @@ async def detect(
         content_type = request.headers.get("content-type", "")
         query = request.query_params.multi_items()
         form = await run_in_threadpool(parse_detect, body, content_type, query)
-        order = form.parameters.order(form.image)
+        order = form.parameters.order(form.image, record.started_at, settings.default_deadline_ms)
         record.inspection = await unless_gone(request, inspector.inspect(order))
     answer = Answer.of(record.inspection, form.parameters, record.request_id, record.elapsed_s)
     return Response(answer.model_dump_json(), media_type="application/json")

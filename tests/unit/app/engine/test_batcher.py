@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from app.engine.batcher import Batcher, BatchLimits
 from app.engine.worker import Scored
-from app.errors import DrainingError, InferenceError, QueueFullError, WorkerDeadError
+from app.errors import (
+    DeadlinePassedError,
+    DeadlineUnreachableError,
+    DeviceLostError,
+    DrainingError,
+    InferenceError,
+    LateError,
+    QueueFullError,
+    WorkerDeadError,
+)
 from app.runtime.protocol import Query
 from tests.conftest import until
 from tests.fakes import MAP_PX, FakeRuntime
@@ -72,7 +81,8 @@ async def test_the_earliest_deadline_goes_first() -> None:
     runtime = FakeRuntime()
     batcher = await _started(runtime, BatchLimits(max_batch=1))
     first = await _blocked(runtime, batcher)
-    deadlines = {"late": 9.0, "none": math.inf, "soon": 1.0, "none too": math.inf}
+    now = time.perf_counter()
+    deadlines = {"late": now + 90, "none": math.inf, "soon": now + 60, "none too": math.inf}
     rest = []
     for name, deadline in deadlines.items():
         rest.append(asyncio.create_task(batcher.submit(_query(0.5, name), deadline)))
@@ -157,7 +167,7 @@ async def test_stop_gives_up_after_the_grace_time() -> None:
     await until(lambda: batcher.depth == 1)
     await batcher.stop(0.05)
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(e) for e in found] == [WorkerDeadError, WorkerDeadError]
+    assert [type(e) for e in found] == [DrainingError, DrainingError]
     runtime.gate.set()
 
 
@@ -198,14 +208,118 @@ async def test_a_dying_worker_takes_nobody_with_it() -> None:
         await batcher.submit(_query(0.2))
 
 
+async def test_what_is_late_is_not_computed() -> None:
+    """A deadline that passes in the queue ends the wait there; the others are served."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits())
+    first = await _blocked(runtime, batcher)
+    soon = time.perf_counter() + 0.05
+    late = asyncio.create_task(batcher.submit(_query(0.1, "late"), soon))
+    stays = asyncio.create_task(batcher.submit(_query(0.2, "stays")))
+    await until(lambda: time.perf_counter() > soon)
+    runtime.gate.set()
+    found = await asyncio.gather(first, late, stays, return_exceptions=True)
+    assert [type(e) for e in found] == [Scored, DeadlinePassedError, Scored]
+    assert runtime.batches == [["first"], ["stays"]]
+    await batcher.stop(5)
+
+
+async def test_what_must_be_late_is_refused_at_once() -> None:
+    """Behind images of 50 ms each, one that has 60 ms left does not stand a chance; one that has time waits."""
+    runtime = FakeRuntime()
+    runtime.on_predict = lambda: time.sleep(0.05)
+    batcher = await _started(runtime, BatchLimits(max_batch=1))
+    await batcher.submit(_query(0.1))
+    first = await _blocked(runtime, batcher)
+    second = asyncio.create_task(batcher.submit(_query(0.2)))
+    await until(lambda: batcher.depth == 1)
+    with pytest.raises(DeadlineUnreachableError, match="ms are needed"):
+        await batcher.submit(_query(0.3, "late"), time.perf_counter() + 0.06)
+    patient = asyncio.create_task(batcher.submit(_query(0.4), time.perf_counter() + 60))
+    runtime.gate.set()
+    await asyncio.gather(first, second, patient)
+    assert ["late"] not in runtime.batches
+    await batcher.stop(5)
+
+
+async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
+    """One slow batch must not make it refuse for ever."""
+    runtime = FakeRuntime()
+    runtime.on_predict = lambda: time.sleep(0.2)
+    batcher = await _started(runtime, BatchLimits(max_batch=1))
+    await batcher.submit(_query(0.1))
+    runtime.on_predict = lambda: None
+    scored = await batcher.submit(_query(0.25), time.perf_counter() + 0.15)
+    assert scored.prediction.score == 0.25
+    await batcher.stop(5)
+
+
+async def test_an_urgent_query_enters_a_full_queue() -> None:
+    """The golden image must get through when the line sends more than can be computed."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(queue_size=1))
+    first = await _blocked(runtime, batcher)
+    waits = asyncio.create_task(batcher.submit(_query(0.1)))
+    await until(lambda: batcher.depth == 1)
+    urgent = asyncio.create_task(batcher.submit(_query(0.2), urgent=True))
+    await until(lambda: batcher.depth == 2)
+    runtime.gate.set()
+    await asyncio.gather(first, waits, urgent)
+    await batcher.stop(5)
+
+
+async def test_a_lost_device_ends_the_worker_and_answers_everybody() -> None:
+    """Those being computed, those waiting and those who come later hear the same; the owner is told once."""
+    runtime = FakeRuntime()
+    deaths: list[str] = []
+    batcher = Batcher(runtime, BatchLimits(max_batch=1), on_death=lambda: deaths.append("dead"))
+    await batcher.start()
+    first = await _blocked(runtime, batcher)
+    second = asyncio.create_task(batcher.submit(_query(0.1)))
+    await until(lambda: batcher.depth == 1)
+
+    def lose() -> None:
+        raise DeviceLostError("an illegal memory access")
+
+    runtime.on_predict = lose
+    runtime.gate.set()
+    found = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(e) for e in found] == [DeviceLostError, DeviceLostError]
+    await until(lambda: deaths == ["dead"] and not batcher.alive)
+    with pytest.raises(DeviceLostError):
+        await batcher.submit(_query(0.2))
+
+
+async def test_batches_stay_halved_after_the_device_ran_out_of_memory() -> None:
+    """Everybody is answered, and the same does not happen again."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, BatchLimits(max_batch=4))
+    first = await _blocked(runtime, batcher)
+    rest = [asyncio.create_task(batcher.submit(_query(i / 10))) for i in range(8)]
+    await until(lambda: batcher.depth == 8)
+    runtime.largest_batch = 2
+    runtime.gate.set()
+    found = await asyncio.gather(first, *rest)
+    assert [round(s.prediction.score, 3) for s in found[1:]] == [i / 10 for i in range(8)]
+    assert [len(b) for b in runtime.batches] == [1, 2, 2, 2, 2]
+    assert runtime.calls == 6  # one of them ran out of memory
+    await batcher.stop(5)
+
+
 SCRIPT = st.lists(
-    st.tuples(st.sampled_from(["good", "good", "good", "poison", "leaves"]), st.floats(0, 1)),
+    st.tuples(
+        st.sampled_from(["good", "good", "good", "poison", "leaves", "late"]), st.floats(0, 1)
+    ),
     min_size=1,
     max_size=30,
 )
 
 
-@settings(max_examples=40, deadline=None)
+def _deadline(kind: str, value: float) -> float:
+    return time.perf_counter() + (value * 0.005 if kind == "late" else 60 + value)
+
+
+@settings(max_examples=100, deadline=None)
 @given(SCRIPT, st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.001]))
 def test_every_query_is_answered_with_its_own_result(
     script: list[tuple[str, float]], max_batch: int, queue_size: int, max_wait_s: float
@@ -217,7 +331,7 @@ def test_every_query_is_answered_with_its_own_result(
         runtime.on_predict = lambda: time.sleep(0.0002)
         batcher = await _started(runtime, BatchLimits(max_batch, max_wait_s, queue_size))
         tasks = [
-            asyncio.create_task(batcher.submit(_query(value, kind), deadline=value))
+            asyncio.create_task(batcher.submit(_query(value, kind), _deadline(kind, value)))
             for kind, value in script
         ]
         await asyncio.sleep(0)
@@ -235,6 +349,8 @@ def test_every_query_is_answered_with_its_own_result(
                 assert outcome.batch_size <= max_batch
             elif kind == "poison":
                 assert isinstance(outcome, InferenceError)
+            elif kind == "late":
+                assert isinstance(outcome, LateError | Scored)
             else:
                 assert isinstance(outcome, asyncio.CancelledError)
         assert batcher.depth == 0

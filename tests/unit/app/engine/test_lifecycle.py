@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,8 @@ from app.engine.lifecycle import Engine, State
 from app.engine.render import HeatmapOptions
 from app.engine.verdict import Result
 from app.errors import (
+    DeadlinePassedError,
+    DeviceLostError,
     DrainingError,
     NotReadyError,
     QueueFullError,
@@ -147,6 +150,88 @@ async def test_a_dead_worker_shows() -> None:
         assert engine.snapshot().state is State.FAILED
         with pytest.raises(WorkerDeadError), engine.admitted():
             pass
+
+
+async def test_wrong_numbers_show_within_an_interval_and_right_ones_again() -> None:
+    """The golden image is repeated; the service refuses while it has the wrong score, and recovers."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings(golden_interval_s=0.2))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.bias = 0.01
+        began = time.perf_counter()
+        await until(lambda: engine.snapshot().state is State.NOT_READY)
+        assert time.perf_counter() - began < 0.2 + 0.1  # and some for a busy machine
+        assert "scored 0.41" in engine.snapshot().reason
+        assert engine.snapshot().alive
+        with pytest.raises(NotReadyError), engine.admitted():
+            pass
+        runtime.bias = 0.0
+        await until(lambda: engine.snapshot().state is State.READY)
+
+
+async def test_a_hung_device_shows_within_an_interval() -> None:
+    """Not ready, but alive: its thread still runs. When it answers again, so does the service."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings(golden_interval_s=0.2))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.gate.clear()
+        await until(lambda: engine.snapshot().state is State.NOT_READY)
+        assert "not inspected within 0.1 s" in engine.snapshot().reason
+        assert engine.snapshot().alive
+        runtime.gate.set()
+        await until(lambda: engine.snapshot().state is State.READY)
+
+
+async def test_a_lost_device_ends_the_process() -> None:
+    """Who waits hears it; the process is told to end."""
+    runtime = FakeRuntime()
+    failures: list[str] = []
+    engine = Engine(Settings())
+    engine.on_failure = lambda: failures.append("failed")
+
+    def lose() -> None:
+        raise DeviceLostError("an illegal memory access")
+
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.on_predict = lose
+        with engine.admitted() as inspector, pytest.raises(DeviceLostError):
+            await inspector.inspect(ORDER)
+        await until(lambda: failures == ["failed"])
+        assert engine.snapshot().state is State.FAILED
+        assert not engine.snapshot().alive
+
+
+async def test_draining_gives_up_after_the_grace_time() -> None:
+    """Who still waits then is told so, while there is a connection to tell it on."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings(grace_time_s=1))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.gate.clear()
+        with engine.admitted() as inspector:
+            waiting = asyncio.create_task(inspector.inspect(ORDER))
+            await until(lambda: runtime.calls == 2)
+            engine.drain()
+            with pytest.raises(DrainingError):
+                await waiting
+        runtime.gate.set()
+
+
+async def test_a_late_verdict_is_none() -> None:
+    """Neither a slow device nor a deadline that has passed before anything began yields a verdict."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings())
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.on_predict = lambda: time.sleep(0.1)
+        with engine.admitted() as inspector:
+            for left_s in (-1.0, 0.05):
+                order = replace(ORDER, deadline=time.perf_counter() + left_s)
+                with pytest.raises(DeadlinePassedError):
+                    await inspector.inspect(order)
 
 
 async def test_leaving_finishes_what_was_accepted() -> None:

@@ -1,11 +1,17 @@
 """One batch: results in order, and a poison image fails alone."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from app.engine.worker import Scored, compute
-from app.errors import InferenceError
+from app.engine.worker import Computer, Outcome, Scored
+from app.errors import DeviceLostError, InferenceError
 from app.runtime.protocol import Prediction, Query
 from tests.fakes import FakeRuntime, grey
+
+
+def _compute(runtime: FakeRuntime, queries: Sequence[Query]) -> list[Outcome]:
+    return Computer(runtime, 8).compute(queries)
 
 
 def _queries(runtime: FakeRuntime, *products: str) -> list[Query]:
@@ -15,7 +21,7 @@ def _queries(runtime: FakeRuntime, *products: str) -> list[Query]:
 def test_results_come_in_order_with_the_batch_size() -> None:
     """Query by query."""
     runtime = FakeRuntime()
-    found = compute(runtime, _queries(runtime, "a", "b", "c"))
+    found = _compute(runtime, _queries(runtime, "a", "b", "c"))
     assert all(isinstance(o, Scored) for o in found)
     scored = [o for o in found if isinstance(o, Scored)]
     assert [round(s.prediction.score * 255) for s in scored] == [0, 10, 20]
@@ -26,7 +32,7 @@ def test_results_come_in_order_with_the_batch_size() -> None:
 def test_a_poison_image_fails_alone() -> None:
     """The rest of the batch is computed image by image."""
     runtime = FakeRuntime(poison=["bad"])
-    first, bad, last = compute(runtime, _queries(runtime, "a", "bad", "c"))
+    first, bad, last = _compute(runtime, _queries(runtime, "a", "bad", "c"))
     assert isinstance(bad, InferenceError)
     assert isinstance(bad.__cause__, RuntimeError)
     assert isinstance(first, Scored)
@@ -43,4 +49,40 @@ def test_too_few_predictions_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
         return []
 
     monkeypatch.setattr(runtime, "predict", short)
-    assert all(isinstance(o, InferenceError) for o in compute(runtime, _queries(runtime, "a", "b")))
+    assert all(
+        isinstance(o, InferenceError) for o in _compute(runtime, _queries(runtime, "a", "b"))
+    )
+
+
+def test_a_lost_device_is_nobodys_poison() -> None:
+    """It is not retried image by image: the worker must end."""
+    runtime = FakeRuntime()
+
+    def lose() -> None:
+        raise DeviceLostError("gone")
+
+    runtime.on_predict = lose
+    with pytest.raises(DeviceLostError, match="gone"):
+        _compute(runtime, _queries(runtime, "a", "b"))
+    assert runtime.calls == 1
+
+
+def test_out_of_memory_halves_until_it_fits() -> None:
+    """Five images where two fit: everyone is scored, in order, and the limit stays low."""
+    runtime = FakeRuntime()
+    runtime.largest_batch = 2
+    computer = Computer(runtime, 8)
+    found = computer.compute(_queries(runtime, *"abcde"))
+    assert [o.prediction.score for o in found if isinstance(o, Scored)] == pytest.approx(
+        [i * 10 / 255 for i in range(5)]
+    )
+    assert computer.max_batch == 1  # three did not fit either
+
+
+def test_no_memory_for_one_image_twice_is_a_lost_device() -> None:
+    """Nothing smaller can be tried."""
+    runtime = FakeRuntime()
+    runtime.largest_batch = 0
+    with pytest.raises(DeviceLostError, match="twice"):
+        _compute(runtime, _queries(runtime, "a"))
+    assert runtime.calls == 2

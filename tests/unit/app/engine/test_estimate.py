@@ -1,0 +1,42 @@
+"""The estimate of batch times: by hand, and never more than what was seen allows."""
+
+import pytest
+
+from app.engine.estimate import BatchClock
+
+
+def test_nothing_seen_nothing_expected() -> None:
+    """The first image is never refused."""
+    clock = BatchClock(4)
+    assert clock.expected(4) == 0.0
+    assert clock.expected_queue(9, 4) == 0.0
+
+
+def test_sizes_not_seen_are_taken_from_their_neighbours() -> None:
+    """The next smaller size; a share of the smallest larger one where there is none."""
+    clock = BatchClock(8)
+    clock.observe(4, 0.4)
+    assert clock.expected(6) == 0.4
+    assert clock.expected(2) == pytest.approx(0.2)
+    clock.observe(2, 0.3)
+    assert clock.expected(3) == 0.3
+
+
+def test_a_queue_is_full_batches_and_a_rest() -> None:
+    """Nine in batches of four: two full ones and one single."""
+    clock = BatchClock(4)
+    clock.observe(4, 1.0)
+    clock.observe(1, 0.5)
+    assert clock.expected_queue(9, 4) == 2.5
+    assert clock.expected_queue(0, 4) == 0.0
+
+
+def test_the_mean_follows_what_happens() -> None:
+    """One outlier moves it by a fifth; many move it all the way."""
+    clock = BatchClock(1)
+    clock.observe(1, 1.0)
+    clock.observe(1, 2.0)
+    assert clock.expected(1) == pytest.approx(1.2)
+    for _ in range(50):
+        clock.observe(1, 2.0)
+    assert clock.expected(1) == pytest.approx(2.0, rel=1e-3)
