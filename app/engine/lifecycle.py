@@ -159,12 +159,10 @@ class Engine:
         )
 
     def _worker_dead(self) -> bool:
-        serves = self._state in (State.READY, State.NOT_READY, State.FAILED)
-        return serves and self._batcher is not None and not self._batcher.alive
+        serving = self._state in (State.READY, State.NOT_READY)
+        return serving and self._batcher is not None and not self._batcher.alive
 
     def _ready_inspector(self) -> Inspector:
-        if self._worker_dead():
-            raise WorkerDeadError("the inference worker has ended")
         if self._state is State.READY and self._inspector is not None:
             return self._inspector
         raise self._refusal()(self._reason)
@@ -172,7 +170,10 @@ class Engine:
     def _refusal(self) -> type[UnavailableError]:
         if self._state is State.STARTING:
             return StartingError
-        return DrainingError if self._state is State.DRAINING else NotReadyError
+        if self._state is State.DRAINING:
+            return DrainingError
+        died = self._state is State.FAILED and self._batcher is not None
+        return WorkerDeadError if died else NotReadyError
 
     async def _start_and_watch(self, load: Callable[[], Runtime]) -> None:
         runtime = await asyncio.to_thread(load)
