@@ -1,5 +1,6 @@
 """The `ssvp` command."""
 
+import logging
 import os
 import signal
 import sys
@@ -45,7 +46,11 @@ def serve() -> None:
     """
     settings = read_settings()
     configure_logging(settings.log_level)
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except StartError as error:
+        logging.getLogger(__name__).error("start failed: %s", error)
+        raise typer.Exit(code=1) from None
     server = Server(settings, app)
     # uvicorn raises the signal that stopped it again once it is done: an orderly end is a success.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,11 +8,15 @@ ServiceError
 │   ├── ImageUnrecognisedError     400 image_unrecognised
 │   ├── ImageCorruptError          400 image_corrupt
 │   ├── ImageAnimatedError         400 image_animated
+│   ├── KeyMissingError            401 key_missing
+│   ├── KeyWrongError              403 key_wrong
+│   ├── ImagePathError             404 image_path_unknown
 │   ├── BodyTimeoutError           408 body_timeout
 │   ├── BodyTooLargeError          413 body_too_large
 │   ├── ImageTooLargeError         413 image_too_large
 │   ├── FormatRefusedError         415 format_refused
 │   ├── ParameterError             422 parameter_invalid
+│   ├── RateLimitError             429 rate_limited
 │   └── ClientGoneError            499 client_gone
 ├── UnavailableError               the caller may try again
 │   ├── StartingError              503 starting
@@ -43,14 +47,19 @@ class ServiceError(Exception):
         code: stable name of the leaf, for programs.
         error_type: stable name of the branch: `request`, `unavailable`, `late` or `internal`.
         title: what all errors of this leaf have in common, for people.
-        retry_after_s: when trying again makes sense, or None.
+        retry_after_s: when trying again makes sense, or None; an error may know better than its class.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     error_type: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
+
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
 
 
 class RequestError(ServiceError):
@@ -95,6 +104,30 @@ class ImageAnimatedError(RequestError):
     title = "Image has several frames"
 
 
+class KeyMissingError(RequestError):
+    """The service asks for an API key and the request brings none."""
+
+    status = 401
+    code = "key_missing"
+    title = "API key is missing"
+
+
+class KeyWrongError(RequestError):
+    """The request's API key is none of the service's."""
+
+    status = 403
+    code = "key_wrong"
+    title = "API key is not accepted"
+
+
+class ImagePathError(RequestError):
+    """`image_path` names no image below one of `SSVP_IMAGE_ROOTS`."""
+
+    status = 404
+    code = "image_path_unknown"
+    title = "No image at that path"
+
+
 class BodyTimeoutError(RequestError):
     """The body did not arrive whole within `SSVP_BODY_TIMEOUT_S`."""
 
@@ -133,6 +166,15 @@ class ParameterError(RequestError):
     status = 422
     code = "parameter_invalid"
     title = "Invalid parameter"
+
+
+class RateLimitError(RequestError):
+    """This API key sends more than its share."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests with this key"
+    retry_after_s = 1
 
 
 class ClientGoneError(RequestError):

@@ -6,9 +6,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from app.api.keys import ApiKeys
 from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
-from app.api.routes import detect, health
+from app.api.routes import batch, detect, health
 from app.engine.lifecycle import Engine
 from app.observability import Metrics
 from app.runtime.protocol import Runtime
@@ -39,9 +40,11 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
     app.add_middleware(RecordMiddleware, metrics=metrics)
     add_problem_handlers(app)
     app.include_router(detect.router)
+    app.include_router(batch.router)
     app.include_router(health.router)
     return app
 

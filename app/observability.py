@@ -6,7 +6,7 @@ Knows what is counted and how it is written; knows neither how requests are pars
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -39,20 +39,30 @@ class RequestRecord:
         method: HTTP method.
         path: without the query; untrusted text.
         started_at: `time.perf_counter()` at arrival.
+        key: name of the API key, empty where none was asked for or given.
         inspects: whether it asks for an inspection.
         status: of the answer; 500 until there is one.
         code: stable name of the problem, if it ended in one.
         inspection: what the engine found, if it got that far.
+        parts: one record for each image of a batch.
     """
 
     request_id: str
     method: str
     path: str
     started_at: float = field(default_factory=time.perf_counter)
+    key: str = ""
     inspects: bool = False
     status: int = 500
     code: str | None = None
     inspection: Inspection | None = None
+    parts: list["RequestRecord"] = field(default_factory=list)
+
+    def part(self) -> "RequestRecord":
+        """Add the record of one image of a batch."""
+        part = replace(self, parts=[], inspection=None)
+        self.parts.append(part)
+        return part
 
     @property
     def elapsed_s(self) -> float:
@@ -114,6 +124,7 @@ class Metrics:
 
         self._requests = counter("requests", "Inspection requests by how they ended.", ("outcome",))
         self._rejected = counter("rejected", "Requests refused with 503.", ("reason",))
+        self._late = counter("deadline_missed", "Requests that ended in 504.", ())
         self._verdicts = counter("verdicts", "Verdicts given.", ("product", "result"))
         self._duration = histogram(
             "request_duration_seconds", "Arrival to answer of inspected images.", _SECONDS
@@ -134,14 +145,18 @@ class Metrics:
         self._batch_size.observe(size)
 
     def observe_request(self, record: RequestRecord) -> None:
-        """Count one inspection request that has been answered; others are not counted."""
-        if not record.inspects:
+        """Count each image of an inspection request that has been answered; others are not counted."""
+        for part in record.parts:
+            self.observe_request(part)
+        if record.parts or not record.inspects:
             return
         self._requests.labels(record.outcome).inc()
         if record.inspection is not None:  # a refusal's microseconds would hide slow inspections
             self._duration.observe(record.elapsed_s)
         if record.status == 503 and record.code is not None:
             self._rejected.labels(record.code).inc()
+        if record.status == 504:
+            self._late.inc()
         for stage, seconds in record.stages_s():
             self._stage.labels(stage).observe(seconds)
         if record.outcome in ("ok", "ng") and record.inspection is not None:

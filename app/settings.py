@@ -6,10 +6,11 @@ Knows how the service is run; facts about the model come from the bundle, never 
 import difflib
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SSVP_"
 
@@ -34,6 +35,9 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="auto", description="auto, cpu or cuda:0; auto takes a GPU if there is one."
+    )
+    image_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Folders image_path may name files in, separated by commas."
     )
     max_body_bytes: PositiveInt = Field(default=32 * 2**20, description="Largest request body.")
     body_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
@@ -66,9 +70,26 @@ class Settings(BaseSettings):
     grace_time_s: PositiveInt = Field(
         default=20, description="Time to finish accepted requests after SIGTERM."
     )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys, one `name:key` a line; without it none is asked.",
+    )
+    key_rate_per_s: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        default=0.0, description="Most inspections a second for one API key; 0: any number."
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="One JSON object a line, or a line for people."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line written."
     )
+
+    @field_validator("image_roots", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part for part in (p.strip() for p in value.split(",")) if part]
+        return value
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
@@ -82,6 +103,6 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 
 def _unknown_sentence(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name.upper(), known, n=1)
+    close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
     hint = f"; did you mean {close[0]}?" if close else "; see `ssvp settings`"
     return f"{name} is set but is no setting{hint}"

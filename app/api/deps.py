@@ -5,11 +5,16 @@ Knows where the pieces are kept; makes none.
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from app.api.keys import ApiKeys
 from app.engine.lifecycle import Engine
 from app.observability import Metrics, RequestRecord
 from app.settings import Settings
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key, where the service asks for one.")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, for short.")
 
 
 async def _engine(request: Request) -> Engine:
@@ -27,12 +32,30 @@ async def _settings(request: Request) -> Settings:
     return settings
 
 
+async def inspects(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    header: Annotated[str | None, Security(_HEADER)],
+) -> None:
+    """Mark a request as one for an inspection, and ask for its key where keys are asked for."""
+    record: RequestRecord = request.state.record
+    record.inspects = True
+    keys: ApiKeys = request.app.state.keys
+    record.key = keys.admit(header if bearer is None else bearer.credentials)
+
+
 async def _record(request: Request) -> RequestRecord:
     record: RequestRecord = request.state.record
     return record
 
 
+async def _keys(request: Request) -> ApiKeys:
+    keys: ApiKeys = request.app.state.keys
+    return keys
+
+
 EngineDep = Annotated[Engine, Depends(_engine)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+KeysDep = Annotated[ApiKeys, Depends(_keys)]
 RecordDep = Annotated[RequestRecord, Depends(_record)]

@@ -18,12 +18,16 @@ EXAMPLE_IMAGE = (
 )
 
 DETECT_DESCRIPTION = f"""
-Send one image in any of three forms; the bytes decide which it is, the content type is only a hint.
+Send one image in any of four forms; the bytes decide which it is, the content type is only a hint.
 PNG, JPEG, BMP, TIFF and WebP are accepted.
 
     curl --data-binary @part.png 'localhost:8080/v1/detect?product=metal%20nut'
     curl -F image=@part.png -F product='metal nut' localhost:8080/v1/detect
     curl --json '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
+
+The fourth form is `image_path`: a file that somebody else wrote below one of the service's SSVP_IMAGE_ROOTS.
+
+    curl --json '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
 
 Without a file at hand:
 
@@ -33,6 +37,29 @@ Parameters go into the query string, beside the image as form fields, or into th
 twice, or one that is not known, is refused. Coordinates are pixels of the sent image, after EXIF rotation.
 Every error answer carries `result_code` 2: there is no verdict, and no verdict is never OK.
 """
+
+
+BATCH_DESCRIPTION = """
+Send several images as `image` parts of one multipart/form-data body; parameters apply to all of them.
+
+    curl -F image=@a.png -F image=@b.png -F product='metal nut' localhost:8080/v1/detect/batch
+
+Each image has its own entry in `results`, with its own `status`: 200 and a verdict, or a problem. The call
+itself answers 200 whenever the form could be read. `image_path` and the small profiles are for single images.
+"""
+
+
+def batch_openapi() -> dict[str, Any]:
+    """Return the batch endpoint's body and query parameters."""
+    properties: dict[str, Any] = DetectParameters.model_json_schema()["properties"]
+    binary = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    return {
+        "parameters": [_query_parameter(name, of) for name, of in properties.items()],
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": _with_image(properties, binary)}},
+        },
+    }
 
 
 def detect_openapi() -> dict[str, Any]:

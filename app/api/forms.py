@@ -38,15 +38,32 @@ Pairs = list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
-class DetectForm:
-    """One image and what was said about it."""
+class Received:
+    """What a request holds, before anything is checked.
 
-    image: bytes
-    parameters: DetectParameters
+    Attributes:
+        images: encoded, in order.
+        pairs: names and values of all parameters, those of the query string first.
+    """
+
+    images: list[bytes]
+    pairs: Pairs
+
+    def image(self) -> bytes:
+        """Return the one image.
+
+        Raises:
+            ImageMissingError: there is none, or more than one.
+        """
+        if not self.images:
+            raise ImageMissingError("there is no `image` in the body")
+        if len(self.images) > 1:
+            raise ImageMissingError(f"one `image` is expected, {len(self.images)} were sent")
+        return self.images[0]
 
 
-def parse_detect(body: bytes, content_type: str, query: Iterable[tuple[str, str]]) -> DetectForm:
-    """Read a detect request.
+def receive(body: bytes, content_type: str, query: Iterable[tuple[str, str]]) -> Received:
+    """Take a body apart, whichever form it has.
 
     Args:
         body: the whole body.
@@ -54,10 +71,10 @@ def parse_detect(body: bytes, content_type: str, query: Iterable[tuple[str, str]
         query: parameters of the query string, in order.
 
     Raises:
-        RequestError: one of its leaves; a name given twice, in whatever place, is a `ParameterError`.
+        RequestError: one of its leaves.
     """
-    image, pairs = _split(body, content_type)
-    return DetectForm(image, read_parameters([*query, *pairs]))
+    images, pairs = _split(body, content_type)
+    return Received(images, [*query, *pairs])
 
 
 def read_parameters(pairs: Pairs) -> DetectParameters:
@@ -83,10 +100,12 @@ def _names(names: list[str]) -> str:
     return ", ".join(ascii(name[:64]) for name in names[:8])
 
 
-def _split(body: bytes, content_type: str) -> tuple[bytes, Pairs]:
-    """Return image and parameters of a body in any form."""
+def _split(body: bytes, content_type: str) -> tuple[list[bytes], Pairs]:
+    """Return images and parameters of a body in any form."""
+    if not body:
+        return [], []
     if is_image(body):
-        return body, []
+        return [body], []
     if _JSON_START.match(body):
         return _split_json(body)
     if (boundary := _boundary(body, content_type)) is not None:
@@ -104,20 +123,20 @@ def _boundary(body: bytes, content_type: str) -> bytes | None:
     return options.get(b"boundary", b"") if media_type == b"multipart/form-data" else None
 
 
-def _split_json(body: bytes) -> tuple[bytes, Pairs]:
+def _split_json(body: bytes) -> tuple[list[bytes], Pairs]:
     if sum(body.count(mark) for mark in _JSON_MARKS) > MAX_JSON_MARKS:
         raise BodyUnreadableError("the JSON holds more than an image and its parameters")
     try:
         pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
     except (ValueError, RecursionError) as error:
         raise BodyUnreadableError("the body begins like JSON but is not") from error
-    encoded = _only_image([value for name, value in pairs if name == IMAGE])
+    images = [_from_base64(value) for name, value in pairs if name == IMAGE]
+    return images, [pair for pair in pairs if pair[0] != IMAGE]
+
+
+def _from_base64(encoded: object) -> bytes:
     if not isinstance(encoded, str):
         raise ImageMissingError("`image` must be a base64 string")
-    return _from_base64(encoded), [pair for pair in pairs if pair[0] != IMAGE]
-
-
-def _from_base64(encoded: str) -> bytes:
     if prefix := _DATA_URL.match(encoded):
         encoded = encoded[prefix.end() :]
     try:
@@ -126,7 +145,7 @@ def _from_base64(encoded: str) -> bytes:
         raise BodyUnreadableError("`image` is not base64") from error
 
 
-def _split_multipart(body: bytes, boundary: bytes) -> tuple[bytes, Pairs]:
+def _split_multipart(body: bytes, boundary: bytes) -> tuple[list[bytes], Pairs]:
     parts: list[tuple[str, bytes]] = []
 
     def keep(part: Field | File) -> None:
@@ -150,8 +169,8 @@ def _split_multipart(body: bytes, boundary: bytes) -> tuple[bytes, Pairs]:
         raise BodyUnreadableError("the body is not the multipart form it claims to be") from error
     if not ended:  # what is missing may be the threshold
         raise BodyUnreadableError("the form breaks off before its closing boundary")
-    image = _only_image([content for name, content in parts if name == IMAGE])
-    return image, [(name, _text(content)) for name, content in parts if name != IMAGE]
+    images = [content for name, content in parts if name == IMAGE]
+    return images, [(name, _text(content)) for name, content in parts if name != IMAGE]
 
 
 def _content(part: Field | File) -> bytes:
@@ -166,11 +185,3 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError as error:
         raise BodyUnreadableError("a form field is not UTF-8") from error
-
-
-def _only_image(images: list[Any]) -> Any:
-    if not images:
-        raise ImageMissingError("there is no `image` in the body")
-    if len(images) > 1:
-        raise ImageMissingError(f"one `image` is expected, {len(images)} were sent")
-    return images[0]

@@ -13,8 +13,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.middleware import answer_headers
+from app.api.profiles import MEDIA_TYPES, Echo, small_problem
 from app.api.schemas import Problem
-from app.errors import ClientGoneError, InternalError, ParameterError, ServiceError
+from app.errors import ClientGoneError, InternalError, KeyMissingError, ParameterError, ServiceError
 from app.observability import RequestRecord
 
 logger = logging.getLogger(__name__)
@@ -38,16 +39,27 @@ def add_problem_handlers(app: FastAPI) -> None:
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Write the answer to a request that failed."""
     record: RequestRecord = request.state.record
-    if isinstance(error, InternalError):
-        logger.error("request id=%a: %s", record.request_id, error, exc_info=error)
+    log_internal(error, record.request_id)
     problem = describe(error, record.request_id)
     record.code = problem.code
     headers = answer_headers(record)
     if isinstance(error, ServiceError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, KeyMissingError):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException):
         headers.update(error.headers or {})
-    return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+    echo: Echo = getattr(request.state, "echo", None) or Echo.of(request.query_params.multi_items())
+    if echo.profile == "full":
+        return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+    headers["Content-Type"] = MEDIA_TYPES[echo.profile]
+    return Response(small_problem(problem, echo, record.elapsed_s), problem.status, headers)
+
+
+def log_internal(error: Exception, request_id: str) -> None:
+    """Log what callers are not told."""
+    if isinstance(error, InternalError):
+        logger.error("request id=%a: %s", request_id, error, exc_info=error)
 
 
 def describe(error: Exception, request_id: str) -> Problem:

@@ -6,10 +6,17 @@ Knows names, ranges and rounding of the contract; computes nothing.
 import base64
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
-from app.engine.regions import Region
+from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
 
 _DECIMALS = 4
@@ -22,7 +29,25 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def parse_box(text: str) -> Box:
+    """Read `x,y,width,height`.
+
+    Raises:
+        ValueError: these are not four numbers, or the box is empty.
+    """
+    x, y, width, height = (int(part) for part in text.split(","))
+    if not width or not height:
+        raise ValueError("width and height must be 1 or more")
+    return Box(x, y, width, height)
+
+
+def _box(text: str) -> str:
+    parse_box(text)
+    return text
+
+
 Number = BeforeValidator(_no_bool)
+Profile = Literal["full", "plc", "line"]
 Text128 = Annotated[str, StringConstraints(max_length=128)]
 ProductName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 
@@ -55,19 +80,35 @@ class DetectParameters(BaseModel):
         description="Its longest side in px, never more than the sent image's, or `original`.",
     )
 
+    roi: Annotated[str, AfterValidator(_box)] | None = Field(
+        default=None,
+        description="`x,y,width,height` in px of the sent image: only this part is inspected.",
+        examples=["40,30,200,100"],
+        pattern=r"^\s*\d{1,9}\s*(,\s*\d{1,9}\s*){3}$",
+    )
+    image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        default=None,
+        description="Instead of an image: a file below one of the service's SSVP_IMAGE_ROOTS.",
+    )
+    profile: Profile = Field(
+        default="full",
+        description="`full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
+    )
     deadline_ms: Annotated[int, Number, Field(ge=1, le=3_600_000)] | None = Field(
         default=None,
-        description="Longest time from arrival to answer; later is 504. By default SSVP_DEFAULT_DEADLINE_MS.",
+        description="Longest time from arrival to answer; by default SSVP_DEFAULT_DEADLINE_MS.",
     )
 
     def order(self, image: bytes, arrived_at: float, default_deadline_ms: int) -> Order:
         """Return what the engine is to do; `arrived_at` is a `time.perf_counter()` value."""
         size = None if self.heatmap_size == "original" else self.heatmap_size
-        kind, encoding = HeatmapKind(self.heatmap), HeatmapFormat(self.heatmap_format)
+        wanted = self.heatmap if self.profile == "full" else "none"
+        kind, encoding = HeatmapKind(wanted), HeatmapFormat(self.heatmap_format)
         heatmap = HeatmapOptions(kind, encoding, size)
         allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
         deadline = arrived_at + allowed_ms / 1000
-        return Order(image, self.product, self.threshold, heatmap, deadline)
+        roi = None if self.roi is None else parse_box(self.roi)
+        return Order(image, self.product, self.threshold, heatmap, roi, deadline)
 
 
 class RegionAnswer(BaseModel):
@@ -199,6 +240,19 @@ class Problem(BaseModel):
     code: str
     result_code: Literal[2] = 2
     request_id: str
+
+
+class BatchItem(Answer):
+    """The verdict on one image of a batch."""
+
+    status: Literal[200]
+
+
+class BatchAnswer(BaseModel):
+    """One result for each image, in the images' order: a verdict, or the problem that kept it away."""
+
+    request_id: str
+    results: list[BatchItem | Problem]
 
 
 class Health(BaseModel):

@@ -11,14 +11,23 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from app.engine.batcher import Batcher
 from app.engine.decode import decode
-from app.engine.regions import Region, Size, find_regions
-from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions, heatmap_size, render, shrink
+from app.engine.regions import Box, Region, Size, find_regions
+from app.engine.render import (
+    Heatmap,
+    HeatmapKind,
+    HeatmapOptions,
+    heatmap_size,
+    render,
+    scaled,
+    shrink,
+)
 from app.engine.verdict import Result, checked, decide
-from app.errors import DeadlinePassedError
+from app.errors import DeadlinePassedError, ParameterError
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 T = TypeVar("T")
@@ -35,6 +44,7 @@ class Order:
         product: spoken product name.
         threshold: image-level threshold in [0, 1]; None takes the bundle's.
         heatmap: which heat map to draw.
+        roi: the part of the image that is inspected; None is all of it.
         deadline: `time.perf_counter()` value after which nobody waits for the verdict.
         urgent: enter a full queue too.
     """
@@ -43,6 +53,7 @@ class Order:
     product: str
     threshold: float | None
     heatmap: HeatmapOptions
+    roi: Box | None = None
     deadline: float = math.inf
     urgent: bool = False
 
@@ -86,8 +97,9 @@ class _Opened:
     """A decoded image, reduced to what the later stages need while it waits."""
 
     query: Query
-    size: Size
+    area: Box
     drawn_size: Size
+    drawn_area: Box
     picture: Image.Image | None
 
 
@@ -139,12 +151,15 @@ class Inspector:
     def _open(self, order: Order) -> _Opened:
         image = decode(order.image, self._max_pixels)
         size = Size(image.shape[1], image.shape[0])
+        area = _inspected(order.roi, size)
+        cropped = image[area.y : area.y + area.height, area.x : area.x + area.width]
+        query = Query(self._runtime.prepare(np.ascontiguousarray(cropped)), order.product)
         wanted = order.heatmap.kind is not HeatmapKind.NONE
         drawn_size = heatmap_size(size, order.heatmap) if wanted else size
-        overlay = order.heatmap.kind is HeatmapKind.OVERLAY
+        # A picture at its full size is decoded again when it is drawn: many of them may wait.
+        overlay = order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None
         picture = shrink(image, drawn_size) if overlay else None
-        query = Query(self._runtime.prepare(image), order.product)
-        return _Opened(query, size, drawn_size, picture)
+        return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
 
     def _conclude(self, order: Order, opened: _Opened, prediction: Prediction) -> Verdict:
         found = checked(prediction)
@@ -160,11 +175,32 @@ class Inspector:
             score_local=found.score_local,
             threshold=threshold,
             threshold_source="bundle" if asked is None else "request",
-            regions=find_regions(anomaly_map, map_threshold, opened.size) if anomalous else [],
+            regions=find_regions(anomaly_map, map_threshold, opened.area) if anomalous else [],
             heatmap=render(
-                anomaly_map, map_threshold, opened.drawn_size, order.heatmap, opened.picture
+                anomaly_map,
+                map_threshold,
+                opened.drawn_size,
+                opened.drawn_area,
+                order.heatmap,
+                self._picture(order, opened),
             ),
         )
 
+    def _picture(self, order: Order, opened: _Opened) -> Image.Image | None:
+        if opened.picture is None and order.heatmap.kind is HeatmapKind.OVERLAY:
+            return Image.fromarray(decode(order.image, self._max_pixels))
+        return opened.picture
+
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _inspected(roi: Box | None, image: Size) -> Box:
+    if roi is None:
+        return Box(0, 0, image.width, image.height)
+    if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
+        raise ParameterError(
+            f"roi: {roi.x},{roi.y},{roi.width},{roi.height} does not lie in an image of "
+            f"{image.width} x {image.height} px"
+        )
+    return roi

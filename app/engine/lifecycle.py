@@ -217,7 +217,7 @@ class Engine:
         options = HeatmapOptions(HeatmapKind.NONE)
         limit_s = self._golden_limit_s()
         deadline = time.perf_counter() + limit_s
-        order = Order(golden.png, golden.product, None, options, deadline, urgent=True)
+        order = Order(golden.png, golden.product, None, options, deadline=deadline, urgent=True)
         try:
             inspection = await inspector.inspect(order)
         except LateError:

@@ -25,6 +25,21 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels; `x`, `y` is its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> Size:
+        """Its width and height."""
+        return Size(self.width, self.height)
+
+
+@dataclass(frozen=True)
 class Region:
     """One connected anomalous area, in pixels of the sent image.
 
@@ -43,16 +58,16 @@ class Region:
     score: float
 
 
-def find_regions(anomaly_map: NDArray[np.float32], threshold: float, image: Size) -> list[Region]:
+def find_regions(anomaly_map: NDArray[np.float32], threshold: float, area: Box) -> list[Region]:
     """Find the anomalous areas of an image that was judged NG.
 
     Pixels that touch at a side or a corner belong together. Where no pixel reaches the threshold, half of the
     map's peak is used instead, so that a person still sees what the verdict rests on.
 
     Args:
-        anomaly_map: `[H, W]` in [0, 1], covering the whole image whatever its aspect ratio.
+        anomaly_map: `[H, W]` in [0, 1], covering the inspected area whatever its aspect ratio.
         threshold: map value from which a pixel counts as anomalous.
-        image: size of the sent image.
+        area: what was inspected, in pixels of the sent image.
 
     Returns:
         At most `MAX_REGIONS`, highest score first; none for a map without any signal.
@@ -69,19 +84,19 @@ def find_regions(anomaly_map: NDArray[np.float32], threshold: float, image: Size
     best_first = np.argsort(-scores, kind="stable")
     large = [i for i in best_first if areas[i] >= MIN_AREA_FRACTION * anomaly_map.size]
     return [
-        _region(boxes[i], int(areas[i]), float(scores[i]), anomaly_map.shape, image)
+        _region(boxes[i], int(areas[i]), float(scores[i]), anomaly_map.shape, area)
         for i in (large or best_first[:1])[:MAX_REGIONS]
     ]
 
 
 def _region(
-    box: tuple[slice, slice], area: int, score: float, grid: tuple[int, ...], image: Size
+    box: tuple[slice, slice], cells: int, score: float, grid: tuple[int, ...], area: Box
 ) -> Region:
     """Scale a box of map cells to pixels, outwards, x and y each by its own factor."""
     rows, columns = box
-    scale_y, scale_x = image.height / grid[0], image.width / grid[1]
+    scale_y, scale_x = area.height / grid[0], area.width / grid[1]
     left, top = math.floor(columns.start * scale_x), math.floor(rows.start * scale_y)
-    right = min(math.ceil(columns.stop * scale_x), image.width)
-    bottom = min(math.ceil(rows.stop * scale_y), image.height)
-    area_px = max(1, round(area * scale_x * scale_y))
-    return Region(left, top, right - left, bottom - top, area_px, score)
+    right = min(math.ceil(columns.stop * scale_x), area.width)
+    bottom = min(math.ceil(rows.stop * scale_y), area.height)
+    area_px = max(1, round(cells * scale_x * scale_y))
+    return Region(area.x + left, area.y + top, right - left, bottom - top, area_px, score)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.engine.regions import Size
+from app.engine.regions import Box, Size
 from app.errors import ParameterError
 
 
@@ -94,6 +94,16 @@ def heatmap_size(image: Size, options: HeatmapOptions) -> Size:
     )
 
 
+def scaled(area: Box, image: Size, drawn: Size) -> Box:
+    """Return where an area of the image lies in a heat map of size `drawn`; at least one pixel."""
+    x_scale, y_scale = drawn.width / image.width, drawn.height / image.height
+    left = min(round(area.x * x_scale), drawn.width - 1)
+    top = min(round(area.y * y_scale), drawn.height - 1)
+    right = max(left + 1, round((area.x + area.width) * x_scale))
+    bottom = max(top + 1, round((area.y + area.height) * y_scale))
+    return Box(left, top, right - left, bottom - top)
+
+
 def shrink(image: NDArray[np.uint8], size: Size) -> Image.Image:
     """Return the picture at the heat map's size, so that the full one need not be kept while it waits."""
     picture = Image.fromarray(image)
@@ -104,15 +114,17 @@ def render(
     anomaly_map: NDArray[np.float32],
     map_threshold: float,
     size: Size,
+    area: Box,
     options: HeatmapOptions,
     picture: Image.Image | None,
 ) -> Heatmap | None:
     """Draw and encode the heat map a caller asked for.
 
     Args:
-        anomaly_map: `[H, W]` in [0, 1], covering the whole image.
+        anomaly_map: `[H, W]` in [0, 1], covering the inspected area.
         map_threshold: map value from which a pixel counts as anomalous.
         size: what `heatmap_size` returned.
+        area: what was inspected, in pixels of the heat map; outside of it the map is 0.
         options: kind and format.
         picture: what `shrink` returned; needed for an overlay only.
 
@@ -121,7 +133,7 @@ def render(
     """
     if options.kind is HeatmapKind.NONE:
         return None
-    values = _resized(anomaly_map, size)
+    values = _placed(anomaly_map, size, area)
     if options.kind is HeatmapKind.MAP:
         drawn = _grey(values)
     elif options.kind is HeatmapKind.MASK:
@@ -132,11 +144,13 @@ def render(
     return Heatmap(options.kind, f"image/{options.format}", size, _encoded(drawn, options.format))
 
 
-def _resized(anomaly_map: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    scaled = Image.fromarray(anomaly_map).resize(
-        (size.width, size.height), Image.Resampling.BILINEAR
+def _placed(anomaly_map: NDArray[np.float32], size: Size, area: Box) -> NDArray[np.float32]:
+    resized = Image.fromarray(anomaly_map).resize(
+        (area.width, area.height), Image.Resampling.BILINEAR
     )
-    return np.asarray(scaled, dtype=np.float32)
+    values = np.zeros((size.height, size.width), dtype=np.float32)
+    values[area.y : area.y + area.height, area.x : area.x + area.width] = np.asarray(resized)
+    return values
 
 
 def _grey(values: NDArray[np.float32]) -> Image.Image:

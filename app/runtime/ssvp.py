@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.errors import StartError
+from app.runtime.failures import meaning
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
 from model.backbones.clip import ClipTower
@@ -106,6 +107,15 @@ class SSVPRuntime:
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """Score a batch; products may differ from image to image."""
+        try:
+            return self._predict(queries)
+        except Exception as error:
+            meant = meaning(error)
+            if meant is error:
+                raise
+            raise meant from error
+
+    def _predict(self, queries: Sequence[Query]) -> list[Prediction]:
         images: list[Any] = [q.prepared for q in queries]
         with torch.inference_mode(), self._on_stream():
             batch = collate(images).to(self._device)

@@ -19,6 +19,7 @@ async def test_docs_are_served(service: Service) -> None:
     document = (await service.client.get("/openapi.json")).json()
     assert set(document["paths"]) == {
         "/v1/detect",
+        "/v1/detect/batch",
         "/livez",
         "/readyz",
         "/v2/health/live",
@@ -40,7 +41,7 @@ async def test_the_json_example_works_when_sent_as_it_stands(service: Service) -
 
 async def test_the_shown_curl_with_json_works(service: Service) -> None:
     """The command line is parsed as a shell would."""
-    (line,) = re.findall(r"^ +(curl --json .*)$", DETECT_DESCRIPTION, re.MULTILINE)
+    (line,) = re.findall(r"^ +(curl --json .*\"image\":.*)$", DETECT_DESCRIPTION, re.MULTILINE)
     words = shlex.split(line)
     answer = await service.client.post("/v1/detect", content=words[words.index("--json") + 1])
     assert answer.status_code == 200, answer.text
@@ -50,7 +51,21 @@ async def test_every_documented_problem_is_one(service: Service) -> None:
     """Each status shows an example with result_code 2."""
     document = (await service.client.get("/openapi.json")).json()
     responses = document["paths"]["/v1/detect"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "408", "413", "415", "422", "500", "503", "504"}
+    assert set(responses) == {
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+        "504",
+    }
     for status, response in responses.items():
         if status != "200":
             examples = response["content"]["application/problem+json"]["examples"]

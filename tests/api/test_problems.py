@@ -36,7 +36,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 400, "image_unrecognised"),
+        (b"", 400, "image_missing"),
         (b"{}", 400, "image_missing"),
         (b"just text", 400, "image_unrecognised"),
         (b'{"image"', 400, "body_unreadable"),

@@ -3,7 +3,15 @@
 import pytest
 
 from app import errors
-from app.errors import InternalError, RequestError, ServiceError, StartError, UnavailableError
+from app.errors import (
+    InternalError,
+    LateError,
+    RateLimitError,
+    RequestError,
+    ServiceError,
+    StartError,
+    UnavailableError,
+)
 
 
 def _leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
@@ -22,9 +30,12 @@ def test_every_leaf_has_a_code_of_its_own() -> None:
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda e: e.code)
 def test_status_fits_the_branch(leaf: type[ServiceError]) -> None:
-    """Callers' errors are 4xx, unavailability is 503 with a time to try again, bugs are 500."""
+    """Callers' errors are 4xx, unavailability is 503 with a time to try again, late is 504, bugs are 500."""
     if issubclass(leaf, RequestError):
         assert 400 <= leaf.status < 500
+        assert (leaf.retry_after_s is None) == (leaf is not RateLimitError)
+    elif issubclass(leaf, LateError):
+        assert leaf.status == 504
         assert leaf.retry_after_s is None
     elif issubclass(leaf, UnavailableError):
         assert leaf.status == 503

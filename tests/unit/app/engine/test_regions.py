@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from app.engine.regions import MAX_REGIONS, Region, Size, find_regions
+from app.engine.regions import MAX_REGIONS, Box, Region, find_regions
 
 
 def test_one_box_is_scaled_by_x_and_y_apart() -> None:
@@ -13,9 +13,17 @@ def test_one_box_is_scaled_by_x_and_y_apart() -> None:
     anomaly_map = np.zeros((10, 10), dtype=np.float32)
     anomaly_map[2:4, 5:8] = 0.9
     anomaly_map[3, 6] = 0.95
-    found = find_regions(anomaly_map, 0.5, Size(width=200, height=50))
+    found = find_regions(anomaly_map, 0.5, Box(0, 0, 200, 50))
     score = float(np.float32(0.95))
     assert found == [Region(x=100, y=10, width=60, height=10, area_px=600, score=score)]
+
+
+def test_boxes_of_a_part_of_the_image_are_the_images() -> None:
+    """Coordinates count from the sent image's corner, not from the inspected area's."""
+    anomaly_map = np.zeros((10, 10), dtype=np.float32)
+    anomaly_map[2:4, 5:8] = 0.9
+    (found,) = find_regions(anomaly_map, 0.5, Box(30, 7, 20, 10))
+    assert (found.x, found.y, found.width, found.height, found.area_px) == (40, 9, 6, 2, 12)
 
 
 def test_corners_join_and_gaps_part_and_the_worst_comes_first() -> None:
@@ -23,7 +31,7 @@ def test_corners_join_and_gaps_part_and_the_worst_comes_first() -> None:
     anomaly_map = np.zeros((10, 10), dtype=np.float32)
     anomaly_map[0, 0] = anomaly_map[1, 1] = 0.6
     anomaly_map[8, 8] = 0.8
-    found = find_regions(anomaly_map, 0.5, Size(10, 10))
+    found = find_regions(anomaly_map, 0.5, Box(0, 0, 10, 10))
     assert [(r.x, r.y, r.width, r.height, r.area_px) for r in found] == [
         (8, 8, 1, 1, 1),
         (0, 0, 2, 2, 2),
@@ -34,22 +42,22 @@ def test_below_the_threshold_the_peak_is_shown() -> None:
     """An NG that rests on the global score still points at the most suspicious place."""
     anomaly_map = np.full((10, 10), 0.01, dtype=np.float32)
     anomaly_map[4, 4] = 0.2
-    (found,) = find_regions(anomaly_map, 0.5, Size(10, 10))
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 10, 10))
     assert (found.x, found.y, found.width, found.height) == (4, 4, 1, 1)
 
 
 def test_a_map_without_signal_has_no_region() -> None:
     """Nothing to point at."""
-    assert find_regions(np.zeros((10, 10), dtype=np.float32), 0.5, Size(10, 10)) == []
+    assert find_regions(np.zeros((10, 10), dtype=np.float32), 0.5, Box(0, 0, 10, 10)) == []
 
 
 def test_specks_are_dropped_unless_there_is_nothing_else() -> None:
     """One map cell of a fine map is the tip of a peak, not a place to look at."""
     anomaly_map = np.zeros((200, 200), dtype=np.float32)
     anomaly_map[0, 0] = 1.0
-    assert len(find_regions(anomaly_map, 0.5, Size(200, 200))) == 1
+    assert len(find_regions(anomaly_map, 0.5, Box(0, 0, 200, 200))) == 1
     anomaly_map[100:110, 100:110] = 0.9
-    (found,) = find_regions(anomaly_map, 0.5, Size(200, 200))
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 200, 200))
     assert (found.x, found.y) == (100, 100)
 
 
@@ -63,7 +71,7 @@ def test_boxes_lie_in_the_image_whatever_the_map(
     anomaly_map: np.ndarray, threshold: float, width: int, height: int
 ) -> None:
     """Never outside, never empty, sorted, bounded."""
-    found = find_regions(anomaly_map, threshold, Size(width, height))
+    found = find_regions(anomaly_map, threshold, Box(0, 0, width, height))
     assert len(found) <= MAX_REGIONS
     assert [r.score for r in found] == sorted((r.score for r in found), reverse=True)
     for region in found:

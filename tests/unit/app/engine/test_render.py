@@ -4,15 +4,18 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from app.engine.regions import Size
+from app.engine.regions import Box, Size
 from app.engine.render import (
     HeatmapFormat,
     HeatmapKind,
     HeatmapOptions,
     heatmap_size,
     render,
+    scaled,
     shrink,
 )
 from app.errors import ParameterError
@@ -31,12 +34,13 @@ def _map(hot: float = 1.0) -> np.ndarray:
 
 
 SIZE = Size(64, 48)
+WHOLE = Box(0, 0, 64, 48)
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
 def _drawn(kind: HeatmapKind, encoding: HeatmapFormat = HeatmapFormat.PNG) -> Image.Image:
     options = HeatmapOptions(kind, encoding)
-    found = render(_map(), 0.5, SIZE, options, shrink(PICTURE, SIZE))
+    found = render(_map(), 0.5, SIZE, WHOLE, options, shrink(PICTURE, SIZE))
     assert found is not None
     assert found.media_type == f"image/{encoding}"
     assert (found.size, found.kind) == (SIZE, kind)
@@ -67,8 +71,8 @@ def test_overlay_leaves_normal_areas_as_they_are_and_tints_the_rest() -> None:
 def test_overlay_colours_are_absolute() -> None:
     """A faint map stays faint: a good part does not look alarming because its own peak was stretched."""
     options = HeatmapOptions()
-    faint = render(_map(0.05), 0.5, SIZE, options, shrink(PICTURE, SIZE))
-    strong = render(_map(1.0), 0.5, SIZE, options, shrink(PICTURE, SIZE))
+    faint = render(_map(0.05), 0.5, SIZE, WHOLE, options, shrink(PICTURE, SIZE))
+    strong = render(_map(1.0), 0.5, SIZE, WHOLE, options, shrink(PICTURE, SIZE))
     assert faint is not None
     assert strong is not None
     changed = [
@@ -87,9 +91,37 @@ def test_map_is_grey_and_mask_is_black_and_white() -> None:
     assert set(np.unique(np.asarray(mask))) == {0, 255}
 
 
+def test_outside_the_inspected_area_the_map_is_black() -> None:
+    """The heat map covers the sent image, so that it can be laid over it."""
+    anomaly_map = np.ones((8, 8), dtype=np.float32)
+    area = Box(16, 8, 32, 20)
+    found = render(anomaly_map, 0.5, SIZE, area, HeatmapOptions(HeatmapKind.MAP), None)
+    assert found is not None
+    drawn = np.asarray(_opened(found.data))
+    expected = np.zeros((48, 64))
+    expected[8:28, 16:48] = 255
+    np.testing.assert_array_equal(drawn, expected)
+
+
+@given(st.data())
+def test_a_scaled_area_lies_in_the_heat_map(data: st.DataObject) -> None:
+    """Never empty, never outside, whatever the sizes."""
+    width, height = (data.draw(st.integers(1, 8000)) for _ in range(2))
+    x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    area = Box(x, y, data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y)))
+    drawn = heatmap_size(
+        Size(width, height), HeatmapOptions(size_px=data.draw(st.integers(16, 512)))
+    )
+    found = scaled(area, Size(width, height), drawn)
+    assert min(found.x, found.y) >= 0
+    assert min(found.width, found.height) >= 1
+    assert found.x + found.width <= drawn.width
+    assert found.y + found.height <= drawn.height
+
+
 def test_none_draws_nothing() -> None:
     """No time is spent on a picture nobody wants."""
-    assert render(_map(), 0.5, SIZE, HeatmapOptions(HeatmapKind.NONE), None) is None
+    assert render(_map(), 0.5, SIZE, WHOLE, HeatmapOptions(HeatmapKind.NONE), None) is None
 
 
 @pytest.mark.parametrize(

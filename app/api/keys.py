@@ -1,0 +1,112 @@
+"""API keys: who may ask for inspections, and how often.
+
+Knows keys and the clock; knows nothing of what is asked. Keys are compared by their digests, all of them each
+time, so that the time taken says nothing about any of them.
+"""
+
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import KeyMissingError, KeyWrongError, RateLimitError, StartError
+
+MIN_KEY_LENGTH = 16
+
+
+class ApiKeys:
+    """The keys of one file; none are asked for where there is no file.
+
+    Args:
+        path: one `name:key` a line; blank lines and those that begin with # are skipped. None: all may ask.
+        rate_per_s: inspections a second for each key, with bursts of as many as one second's; 0 is no limit.
+        clock: seconds from anywhere, for tests.
+
+    Raises:
+        StartError: the file cannot be read, or a line makes no sense; keys are never quoted.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        rate_per_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._names = None if path is None else _read_keys(path)
+        self._rate, self._clock = rate_per_s, clock
+        self._budgets: dict[str, tuple[float, float]] = {}  # name: (inspections left, as of when)
+
+    def admit(self, given: str | None) -> str:
+        """Return the name of a key that may inspect now; empty where no keys are asked for.
+
+        Raises:
+            KeyMissingError: no key was given.
+            KeyWrongError: it is none of ours.
+            RateLimitError: it has been used too often within the last second.
+        """
+        if self._names is None:
+            return ""
+        if not given:
+            raise KeyMissingError("send `Authorization: Bearer <key>` or `X-API-Key: <key>`")
+        name = self._name_of(given)
+        self.spend(name)
+        return name
+
+    def _name_of(self, given: str) -> str:
+        digest = _digest(given)
+        found = [
+            name
+            for known, name in (self._names or {}).items()
+            if hmac.compare_digest(known, digest)
+        ]
+        if not found:
+            raise KeyWrongError("this key is not known here")
+        return found[0]
+
+    def spend(self, name: str, inspections: int = 1) -> None:
+        """Take inspections from a key's budget.
+
+        Raises:
+            RateLimitError: there is less left.
+        """
+        if not self._rate or not name:
+            return
+        now, burst = self._clock(), max(1.0, self._rate)
+        left, since = self._budgets.get(name, (burst, now))
+        left = min(burst, left + (now - since) * self._rate)
+        allowed = left >= inspections
+        self._budgets[name] = (left - inspections if allowed else left, now)
+        if not allowed:
+            raise RateLimitError(
+                f"{self._rate:g} inspections a second are allowed",
+                retry_after_s=math.ceil((inspections - left) / self._rate),
+            )
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _read_keys(path: Path) -> dict[bytes, str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"API keys: {path} cannot be read") from error
+    names: dict[bytes, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, _, key = (part.strip() for part in line.partition(":"))
+        if not name or len(key) < MIN_KEY_LENGTH:
+            raise StartError(
+                f"API keys: {path}, line {number}: write `name:key` with {MIN_KEY_LENGTH} characters or "
+                "more in the key"
+            )
+        if name in names.values() or _digest(key) in names:
+            raise StartError(f"API keys: {path}, line {number}: name or key stands there twice")
+        names[_digest(key)] = name
+    if not names:
+        raise StartError(f"API keys: {path} holds no key")
+    return names

@@ -1,0 +1,74 @@
+"""`POST /v1/detect/batch`: several images of one call, each with its own result or its own error."""
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.api.body import unless_gone
+from app.api.deps import EngineDep, KeysDep, RecordDep, SettingsDep, inspects
+from app.api.examples import BATCH_DESCRIPTION, batch_openapi, detect_responses
+from app.api.forms import read_parameters
+from app.api.problems import describe, log_internal
+from app.api.routes.detect import receive_request
+from app.api.schemas import Answer, BatchAnswer, DetectParameters
+from app.engine.lifecycle import Engine
+from app.errors import ImageMissingError, ParameterError, ServiceError
+from app.observability import RequestRecord
+from app.settings import Settings
+
+router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
+
+
+@router.post(
+    "/v1/detect/batch",
+    summary="Inspect several images",
+    description=BATCH_DESCRIPTION,
+    response_model=BatchAnswer,
+    responses=detect_responses(),
+    openapi_extra=batch_openapi(),
+)
+async def detect_batch(
+    request: Request, engine: EngineDep, settings: SettingsDep, record: RecordDep, keys: KeysDep
+) -> Response:
+    """Read the request, have every image inspected, write the answers in the images' order."""
+    with engine.admitted():
+        received = await receive_request(request, settings)
+        parameters = read_parameters(received.pairs)
+        if parameters.profile != "full" or parameters.image_path is not None:
+            raise ParameterError("profile, image_path: not in a batch")
+        if not received.images:
+            raise ImageMissingError("there is no `image` in the body")
+        keys.spend(record.key, len(received.images) - 1)  # the first is paid for
+    work = _inspect_all(engine, settings, record, parameters, received.images)
+    results = await unless_gone(request, work)
+    body = {"request_id": record.request_id, "results": results}
+    return Response(json.dumps(body), media_type="application/json")
+
+
+async def _inspect_all(
+    engine: Engine,
+    settings: Settings,
+    record: RequestRecord,
+    parameters: DetectParameters,
+    images: list[bytes],
+) -> list[dict[str, Any]]:
+    async def one(image: bytes) -> dict[str, Any]:
+        part = record.part()
+        order = parameters.order(image, record.started_at, settings.default_deadline_ms)
+        try:
+            with engine.admitted() as inspector:
+                part.inspection = await inspector.inspect(order)
+        except ServiceError as error:
+            log_internal(error, record.request_id)
+            problem = describe(error, record.request_id)
+            part.status, part.code = problem.status, problem.code
+            return problem.model_dump(mode="json")
+        part.status = 200
+        answer = Answer.of(part.inspection, parameters, record.request_id, record.elapsed_s)
+        return {"status": 200, **answer.model_dump(mode="json")}
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(image)) for image in images]
+    return [task.result() for task in tasks]

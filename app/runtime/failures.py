@@ -1,0 +1,28 @@
+"""What a device's exceptions mean: too little memory, a device that is gone, or neither.
+
+Knows torch's and onnxruntime's errors; knows no model.
+"""
+
+import torch
+
+from app.errors import DeviceLostError
+from app.runtime.protocol import OutOfDeviceMemoryError
+
+# onnxruntime has one class for everything; its texts are all there is to tell by.
+_NO_MEMORY = ("out of memory", "failed to allocate memory", "not enough memory", "bad allocation")
+_LOST = ("cuda error", "cuda failure", "cudnn_status", "cublas_status")
+
+
+def meaning(error: Exception) -> Exception:
+    """Return what the engine should be told instead of `error`; `error` itself where it is about the image.
+
+    A CUDA error other than missing memory is sticky: every later call on the device fails too.
+    """
+    text = str(error).lower()
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        t in text for t in _NO_MEMORY
+    ):
+        return OutOfDeviceMemoryError(str(error))
+    if isinstance(error, torch.AcceleratorError) or any(t in text for t in _LOST):
+        return DeviceLostError("the device failed")
+    return error

@@ -1,0 +1,98 @@
+"""API keys: found whole or not at all, and never quoted."""
+
+from pathlib import Path
+
+import pytest
+
+from app.api.keys import ApiKeys
+from app.errors import KeyMissingError, KeyWrongError, RateLimitError, StartError
+
+LINE3, MES = "line-3-secret-key-0001", "mes-secret-key-00000002"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with two keys, a comment and a blank line."""
+    file = tmp_path / "keys"
+    file.write_text(f"# inspection cells\n\nline3:{LINE3}\n mes : {MES} \n")
+    return file
+
+
+def test_each_key_has_its_name(path: Path) -> None:
+    """Blanks around name and key do not count."""
+    keys = ApiKeys(path)
+    assert (keys.admit(LINE3), keys.admit(MES)) == ("line3", "mes")
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_no_key_is_missing(path: Path, given: str | None) -> None:
+    """401, not 403."""
+    with pytest.raises(KeyMissingError):
+        ApiKeys(path).admit(given)
+
+
+@pytest.mark.parametrize("given", [LINE3[:-1], LINE3 + "x", LINE3.upper(), "line3", "\udcff" * 20])
+def test_nearly_a_key_is_none(path: Path, given: str) -> None:
+    """And the answer does not repeat it."""
+    with pytest.raises(KeyWrongError) as raised:
+        ApiKeys(path).admit(given)
+    assert given not in str(raised.value)
+
+
+def test_without_a_file_everybody_may_ask() -> None:
+    """A cell network often has no keys."""
+    keys = ApiKeys(None, rate_per_s=1)
+    assert [keys.admit(None) for _ in range(5)] == [""] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("line3 no-colon-in-this-line", "line 1"),
+        ("a:0123456789abcdef\nb:short", "line 2"),
+        ("a:0123456789abcdef\nb:0123456789abcdef", "twice"),
+        ("a:0123456789abcdef\na:fedcba9876543210", "twice"),
+        ("# nothing", "no key"),
+    ],
+)
+def test_a_file_that_makes_no_sense_stops_the_start(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    """With its line, without its keys."""
+    path = tmp_path / "keys"
+    path.write_text(text)
+    with pytest.raises(StartError, match=complaint) as raised:
+        ApiKeys(path)
+    assert "0123456789abcdef" not in str(raised.value)
+
+
+def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+    """A service that should ask for keys must not run without."""
+    with pytest.raises(StartError, match="cannot be read"):
+        ApiKeys(tmp_path / "nowhere")
+
+
+def test_each_key_has_its_own_rate(path: Path) -> None:
+    """Two a second: a burst of two, then one every half second; the other key is not affected."""
+    now = [100.0]
+    keys = ApiKeys(path, rate_per_s=2, clock=lambda: now[0])
+    keys.admit(LINE3)
+    keys.admit(LINE3)
+    with pytest.raises(RateLimitError) as raised:
+        keys.admit(LINE3)
+    assert raised.value.retry_after_s == 1
+    assert keys.admit(MES) == "mes"
+    now[0] += 0.5
+    keys.admit(LINE3)
+    with pytest.raises(RateLimitError):
+        keys.admit(LINE3)
+
+
+def test_a_batch_costs_as_many_as_it_holds(path: Path) -> None:
+    """And is refused whole when there is not enough left."""
+    now = [0.0]
+    keys = ApiKeys(path, rate_per_s=10, clock=lambda: now[0])
+    keys.spend("line3", 8)
+    with pytest.raises(RateLimitError):
+        keys.spend("line3", 3)
+    keys.spend("line3", 2)

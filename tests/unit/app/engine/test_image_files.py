@@ -1,0 +1,73 @@
+"""Files by path: what lies below a root, and nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.engine.image_files import read_image_file
+from app.errors import BodyTooLargeError, ImagePathError
+
+LIMIT = 100
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> tuple[Path, ...]:
+    """Two roots with a picture each, and a secret beside them."""
+    for name in ("a", "b"):
+        (tmp_path / name / "cam").mkdir(parents=True)
+        (tmp_path / name / "cam" / f"{name}.png").write_bytes(name.encode())
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "a-sibling").mkdir()
+    (tmp_path / "a-sibling" / "x").write_bytes(b"sibling")
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_relative_and_absolute_paths_in_any_root(roots: tuple[Path, ...]) -> None:
+    """Roots are tried in order."""
+    assert read_image_file("cam/a.png", roots, LIMIT) == b"a"
+    assert read_image_file("cam/b.png", roots, LIMIT) == b"b"
+    assert read_image_file(str(roots[1] / "cam" / "b.png"), roots, LIMIT) == b"b"
+    assert read_image_file("cam/../cam/a.png", roots, LIMIT) == b"a"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret", "cam/../../secret", "/etc/passwd", "../a-sibling/x", "cam", "", ".", "nowhere",
+        "cam/a.png/x", "a\0b", "x" * 5000, "~/x", "//etc/passwd", "cam/a.png\0.png",
+    ],
+)  # fmt: skip
+def test_whatever_leaves_the_roots_is_not_there(roots: tuple[Path, ...], path: str) -> None:
+    """One answer for everything, so that nobody learns which files exist."""
+    with pytest.raises(ImagePathError) as raised:
+        read_image_file(path, roots, LIMIT)
+    assert str(raised.value) == "there is no image at that path below the allowed folders"
+
+
+def test_links_are_followed_inside_and_refused_outside(roots: tuple[Path, ...]) -> None:
+    """The real path counts, of files and of folders."""
+    (roots[0] / "inside").symlink_to(roots[0] / "cam" / "a.png")
+    (roots[0] / "outside").symlink_to(roots[0].parent / "secret")
+    (roots[0] / "up").symlink_to("..", target_is_directory=True)
+    (roots[0] / "circle").symlink_to("circle")
+    assert read_image_file("inside", roots, LIMIT) == b"a"
+    for path in ("outside", "up/secret", "circle"):
+        with pytest.raises(ImagePathError):
+            read_image_file(path, roots, LIMIT)
+
+
+def test_a_pipe_is_not_waited_for(roots: tuple[Path, ...]) -> None:
+    """A request must not hang on something that is no file."""
+    os.mkfifo(roots[0] / "pipe")
+    with pytest.raises(ImagePathError):
+        read_image_file("pipe", roots, LIMIT)
+
+
+def test_size_is_bounded(roots: tuple[Path, ...]) -> None:
+    """As a body's is."""
+    (roots[0] / "large").write_bytes(b"x" * (LIMIT + 1))
+    (roots[0] / "fits").write_bytes(b"x" * LIMIT)
+    assert len(read_image_file("fits", roots, LIMIT)) == LIMIT
+    with pytest.raises(BodyTooLargeError):
+        read_image_file("large", roots, LIMIT)

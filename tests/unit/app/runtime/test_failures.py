@@ -1,0 +1,47 @@
+"""Which errors mean a full device, a lost one, or a bad image."""
+
+import pytest
+import torch
+
+from app.errors import DeviceLostError
+from app.runtime.failures import meaning
+from app.runtime.protocol import OutOfDeviceMemoryError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory"),
+        RuntimeError(
+            "[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"
+        ),
+        RuntimeError("CUDA failure 2: out of memory ; GPU=0"),
+    ],
+)
+def test_too_little_memory(error: Exception) -> None:
+    """Whoever reports it, and also where the text speaks of CUDA."""
+    assert isinstance(meaning(error), OutOfDeviceMemoryError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("device-side assert triggered"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 700: illegal address ; GPU=0"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_a_lost_device(error: Exception) -> None:
+    """Every later call would fail too."""
+    found = meaning(error)
+    assert isinstance(found, DeviceLostError)
+    assert "illegal" not in str(found)  # callers see this text
+
+
+def test_anything_else_is_about_the_image() -> None:
+    """It comes back as it is."""
+    error = ValueError("shapes differ")
+    assert meaning(error) is error
