@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.errors import StartError
+from app.logs import configure_logging
 from app.main import create_app
-from app.observability import configure_logging
 from app.server import Server
 from app.settings import PREFIX, Settings, unknown_variables
 from model.cli import model_cli
@@ -45,7 +45,7 @@ def serve() -> None:
     Example: SSVP_PORT=9000 ssvp serve
     """
     settings = read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     try:
         app = create_app(settings)
     except StartError as error:

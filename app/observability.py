@@ -7,8 +7,16 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot
@@ -22,14 +30,6 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _UNPROFILED = "other"
 
 
-def configure_logging(level: str) -> None:
-    """Send every log line, warnings included, to standard error."""
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
-    logging.captureWarnings(capture=True)
-
-
 @dataclass
 class RequestRecord:
     """What is known of one request so far; filled in on its way.
@@ -39,6 +39,8 @@ class RequestRecord:
         method: HTTP method.
         path: without the query; untrusted text.
         started_at: `time.perf_counter()` at arrival.
+        trace_id: of the caller's trace (W3C trace context); empty without one.
+        part_id: as sent; untrusted text.
         key: name of the API key, empty where none was asked for or given.
         inspects: whether it asks for an inspection.
         status: of the answer; 500 until there is one.
@@ -51,6 +53,8 @@ class RequestRecord:
     method: str
     path: str
     started_at: float = field(default_factory=time.perf_counter)
+    trace_id: str = ""
+    part_id: str = ""
     key: str = ""
     inspects: bool = False
     status: int = 500
@@ -88,21 +92,28 @@ class RequestRecord:
 
 def log_request(record: RequestRecord) -> None:
     """Write the request's line; probes and metrics that answer as they should are written at DEBUG only."""
-    inspection = record.inspection
     expected = record.status in (200, 503) and not record.inspects
-    logger.log(
-        logging.DEBUG if expected else logging.INFO,
-        "request id=%a method=%a path=%a status=%d outcome=%s score=%s batch_size=%s %s total_ms=%.1f",
-        record.request_id,
-        record.method,
-        record.path,
-        record.status,
-        record.outcome,
-        "-" if inspection is None else f"{inspection.verdict.score:.4f}",
-        "-" if inspection is None else inspection.batch_size,
-        " ".join(f"{stage}_ms={1000 * s:.1f}" for stage, s in record.stages_s()) or "stages=-",
-        1000 * record.elapsed_s,
-    )
+    level = logging.DEBUG if expected else logging.INFO
+    logger.log(level, "request", extra={"fields": dict(_log_fields(record))})
+
+
+def _log_fields(record: RequestRecord) -> Iterator[tuple[str, Any]]:
+    yield "request_id", record.request_id
+    for name in ("trace_id", "key", "part_id"):
+        if value := getattr(record, name):
+            yield name, value
+    yield "method", record.method
+    yield "path", record.path
+    yield "status", record.status
+    yield "outcome", record.outcome
+    if record.parts:
+        yield "outcomes", [part.outcome for part in record.parts]
+    if record.inspection is not None:
+        yield "score", round(record.inspection.verdict.score, 4)
+        yield "batch_size", record.inspection.batch_size
+    for stage, seconds in record.stages_s():
+        yield f"{stage}_ms", round(1000 * seconds, 1)
+    yield "total_ms", round(1000 * record.elapsed_s, 1)
 
 
 class Metrics:
@@ -138,6 +149,8 @@ class Metrics:
         self._queue_limit = gauge("queue_limit", "Most images that may wait.")
         self._inflight = gauge("inflight", "Requests between arrival and answer.")
         self._golden_score = gauge("golden_score", "Last score of the golden image.")
+        self._memory = gauge("device_memory_bytes", "Memory of the device.", ("kind",))
+        ProcessCollector(registry=registry)
         self._model_info = gauge("model_info", "The loaded model; always 1.", ("name", "version"))
 
     def observe_batch(self, size: int) -> None:
@@ -170,6 +183,8 @@ class Metrics:
         self._queue_limit.set(snapshot.queue_limit)
         self._inflight.set(snapshot.inflight)
         self._golden_score.set(snapshot.golden_score)
+        for kind, size in snapshot.device_memory.items():
+            self._memory.labels(kind).set(size)
         if snapshot.model is not None:
             self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)
         return generate_latest(self._registry)

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.engine.lifecycle import Engine
+from app.http_limits import LimitedProtocol
 from app.settings import Settings
 
 # After the engine's own grace time: every request has an answer by then, which must still be written.
@@ -43,6 +44,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        http=LimitedProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

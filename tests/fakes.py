@@ -56,6 +56,10 @@ class FakeRuntime:
         """Describe itself."""
         return ModelInfo("fake", "1.2.3", "cpu", 0.5, 0.5, self._golden)
 
+    def memory(self) -> dict[str, int]:
+        """Return a small device's memory."""
+        return {"total": 1024}
+
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a small brightness map in [0, 1]."""
         small = Image.fromarray(image).convert("L").resize((MAP_PX, MAP_PX), Image.Resampling.BOX)

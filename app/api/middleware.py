@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability import Metrics, RequestRecord, log_request
 
+_TRACEPARENT = re.compile(
+    r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
+)  # W3C trace context, level 1
 _ACCEPTABLE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -38,8 +41,11 @@ class RecordMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
         record = RequestRecord(
-            request_id=request_id(Headers(scope=scope)),
+            request_id=request_id(headers),
+            trace_id=trace[1] if trace else "",
             method=scope["method"],
             path=scope["path"],
         )
@@ -48,7 +54,10 @@ class RecordMiddleware:
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                MutableHeaders(scope=message).update(answer_headers(record))
+                answered = MutableHeaders(scope=message)
+                answered.update(answer_headers(record))
+                if trace:
+                    answered["traceparent"] = trace[0]
             await send(message)
 
         try:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -59,6 +59,7 @@ class Snapshot:
         inflight: requests between arrival and answer.
         golden_score: last score of the golden image, NaN before the first.
         model: what was loaded, once it is.
+        device_memory: bytes of the device's memory by kind; empty on a CPU.
     """
 
     state: State
@@ -69,6 +70,7 @@ class Snapshot:
     inflight: int
     golden_score: float
     model: ModelInfo | None
+    device_memory: Mapping[str, int]
 
 
 class Engine:
@@ -87,6 +89,7 @@ class Engine:
         self._state, self._reason = State.STARTING, "the bundle is being loaded"
         self._batcher: Batcher | None = None
         self._inspector: Inspector | None = None
+        self._runtime: Runtime | None = None
         self._model: ModelInfo | None = None
         self._inflight = 0
         self._idle = asyncio.Event()  # nothing in flight
@@ -156,6 +159,7 @@ class Engine:
             inflight=self._inflight,
             golden_score=self._golden_score,
             model=self._model,
+            device_memory=self._runtime.memory() if self._runtime else {},
         )
 
     def _worker_dead(self) -> bool:
@@ -177,7 +181,7 @@ class Engine:
 
     async def _start_and_watch(self, load: Callable[[], Runtime]) -> None:
         runtime = await asyncio.to_thread(load)
-        self._model = runtime.info
+        self._runtime, self._model = runtime, runtime.info
         self._batcher = self._new_batcher(runtime)
         self._reason = "the model is warming up"
         await self._batcher.start()

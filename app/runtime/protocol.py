@@ -4,7 +4,7 @@ Knows arrays and numbers only: no torch, no HTTP, no queue. `app.runtime.ssvp` f
 bundle; tests fulfil it with a few lines of numpy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,6 +94,10 @@ class Runtime(Protocol):
     @property
     def info(self) -> ModelInfo:
         """Describe the loaded bundle."""
+        ...
+
+    def memory(self) -> Mapping[str, int]:
+        """Return bytes of the device's memory by kind, `total` among them; empty on a CPU. Any thread."""
         ...
 
     def prepare(self, image: NDArray[np.uint8]) -> Any:

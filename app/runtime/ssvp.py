@@ -94,6 +94,14 @@ class SSVPRuntime:
             ),
         )
 
+    def memory(self) -> dict[str, int]:
+        """Return what torch holds of a GPU's memory, what all of its users hold, and how much there is."""
+        if self._device.type != "cuda":
+            return {}
+        free, total = torch.cuda.mem_get_info(self._device)
+        held = torch.cuda.memory_reserved(self._device)
+        return {"torch": held, "used": total - free, "total": total}
+
     def prepare(self, image: NDArray[np.uint8]) -> TowerImages:
         """Resize an RGB `[H, W, 3]` image once per tower (D13)."""
         return preprocess(image, self._config)

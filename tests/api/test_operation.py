@@ -1,11 +1,13 @@
 """Probes, metrics and the log, as an operator meets them."""
 
+import json
 import logging
 from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.logs import JsonFormatter, TextFormatter
 from tests.conftest import Service, serving
 from tests.fakes import GOLDEN, FakeRuntime, encode, grey
 
@@ -78,13 +80,35 @@ async def test_refusals_are_counted_by_reason() -> None:
 
 
 async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    """With id, outcome, score and times; callers' text cannot forge a second line."""
+    """With id, outcome, score and times; callers' text cannot forge a second line, in either style."""
+    query = {"part_id": "A\n17"}
+    trace = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+    headers = {"X-Request-ID": "abc", "traceparent": trace}
     with caplog.at_level(logging.INFO):
-        await service.client.post(URL, content=encode(grey(250)), headers={"X-Request-ID": "abc"})
+        answer = await service.client.post(
+            URL, content=encode(grey(250)), headers=headers, params=query
+        )
         await service.client.get("/readyz")
         await service.client.get("/x%0Afake")
-    first, second = [r.getMessage() for r in caplog.records if r.name == "app.observability"]
-    for part in ("id='abc'", "status=200", "outcome=ng", "score=0.98", "inference_ms=", "total_ms"):
-        assert part in first
-    assert "status=404" in second
-    assert "\n" not in second
+    assert answer.headers["traceparent"] == trace
+    first, second = [r for r in caplog.records if r.name == "app.observability"]
+    line = JsonFormatter().format(first)
+    found = json.loads(line)
+    assert (found["request_id"], found["status"], found["outcome"]) == ("abc", 200, "ng")
+    assert (found["part_id"], found["trace_id"]) == ("A\n17", "ab" * 16)
+    assert found["score"] == pytest.approx(250 / 255, abs=1e-3)
+    assert {"decode_ms", "queue_ms", "inference_ms", "render_ms", "total_ms"} <= set(found)
+    assert "\n" not in line
+    text = TextFormatter("%(message)s").format(second)
+    assert "status=404" in text
+    assert "path='/x\\nfake'" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "00-zz", "01-" + "a" * 32 + "-" + "b" * 16 + "-01", "x" * 500]
+)
+async def test_a_trace_that_is_none_is_dropped(service: Service, sent: str) -> None:
+    """Nothing of it comes back."""
+    answer = await service.client.get("/livez", headers={"traceparent": sent})
+    assert "traceparent" not in answer.headers

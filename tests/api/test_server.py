@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app import http_limits
 from app.engine.lifecycle import Engine, State
+from app.errors import DeviceLostError
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
@@ -21,22 +23,29 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def listening(
-    runtime: FakeRuntime, body_timeout_s: float = 20
-) -> AsyncIterator[tuple[Engine, int]]:
-    """Run a server on a free port; yield its engine and port."""
-    settings = Settings(host="127.0.0.1", port=0, body_timeout_s=body_timeout_s)
-    app = create_app(settings, runtime)
-    server = Server(settings, app)
+async def serving_until_it_ends(
+    runtime: FakeRuntime, **settings: float
+) -> AsyncIterator[tuple[Server, asyncio.Task[None], int]]:
+    """Run a server on a free port; yield it, its task and its port."""
+    chosen = Settings(host="127.0.0.1", port=0, **settings)  # type: ignore[arg-type]
+    app = create_app(chosen, runtime)
+    server = Server(chosen, app)
     running = asyncio.create_task(server.serve())
     engine: Engine = app.state.engine
     await until(lambda: server.started and engine.snapshot().state is State.READY)
     try:
-        yield engine, server.servers[0].sockets[0].getsockname()[1]
+        yield server, running, server.servers[0].sockets[0].getsockname()[1]
     finally:
         runtime.gate.set()
         server.should_exit = True
         await running
+
+
+@asynccontextmanager
+async def listening(runtime: FakeRuntime, **settings: float) -> AsyncIterator[tuple[Engine, int]]:
+    """Run a server on a free port; yield its engine and port."""
+    async with serving_until_it_ends(runtime, **settings) as (server, _, port):
+        yield server.config.app.state.engine, port  # type: ignore[union-attr]
 
 
 def _request(body: bytes, *headers: str, path: str = "/v1/detect") -> bytes:
@@ -130,3 +139,88 @@ async def test_an_upload_that_stalls_loses_its_place() -> None:
         assert (found["code"], found["result_code"]) == ("body_timeout", 2)
         assert engine.snapshot().inflight == 0
         await _closed(stalled)
+
+
+async def test_headers_that_never_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither their length nor their time is unbounded; others are served meanwhile."""
+    monkeypatch.setattr(http_limits, "HEADERS_WITHIN_S", 0.1)
+    async with listening(FakeRuntime()) as (_, port):
+        slow = await asyncio.open_connection("127.0.0.1", port)
+        slow[1].write(b"POST /v1/detect HTTP/1.1\r\nHost: line\r\nX-Slow: ")
+        long = await asyncio.open_connection("127.0.0.1", port)
+        long[1].write(b"POST /v1/detect HTTP/1.1\r\nX-Long: ")
+        other = await asyncio.open_connection("127.0.0.1", port)
+        other[1].write(_request(PNG))
+        assert (await _answer(other[0]))[1]["result"] == "NG"
+        for _ in range(
+            17
+        ):  # the last one is one too many; what the server had not read would reset the line
+            long[1].write(b"x" * 4096)
+            await long[1].drain()
+            await asyncio.sleep(0.002)
+        for connection, status in ((slow, b"408"), (long, b"431")):
+            head, found = await _answer(connection[0])
+            assert head.startswith(b"HTTP/1.1 " + status)
+            assert found["result_code"] == 2
+            assert await connection[0].read() == b""  # closed
+            await _closed(connection)
+        await _closed(other)
+
+
+async def test_what_is_no_http_is_told_so() -> None:
+    """A problem document, then the connection ends."""
+    async with listening(FakeRuntime()) as (_, port):
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        connection[1].write(b"\x16\x03\x01 this is TLS\r\n\r\n")
+        head, found = await _answer(connection[0])
+        assert head.startswith(b"HTTP/1.1 400")
+        assert b"application/problem+json" in head
+        assert (found["code"], found["result_code"]) == ("http_malformed", 2)
+        await _closed(connection)
+
+
+async def test_a_silent_connection_is_let_go() -> None:
+    """After the keep-alive time, without a word."""
+    async with listening(FakeRuntime(), keep_alive_s=1) as (_, port):
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(connection[0].read(), 10) == b""
+        await _closed(connection)
+
+
+async def test_draining_refuses_the_next_request_of_an_open_connection() -> None:
+    """From the signal on; the one before it is answered."""
+    runtime = FakeRuntime()
+    async with listening(runtime) as (engine, port):
+        accepted = await asyncio.open_connection("127.0.0.1", port)
+        late = await asyncio.open_connection("127.0.0.1", port)
+        runtime.gate.clear()
+        accepted[1].write(_request(PNG))
+        await until(lambda: runtime.calls == 2)
+        engine.drain()
+        late[1].write(_request(PNG))
+        head, found = await _answer(late[0])
+        assert head.startswith(b"HTTP/1.1 503")
+        assert found["code"] == "draining"
+        runtime.gate.set()
+        assert (await _answer(accepted[0]))[1]["result"] == "NG"
+        await _closed(accepted)
+        await _closed(late)
+
+
+async def test_a_lost_device_ends_the_server() -> None:
+    """Whoever waits has 503; the server stops by itself and says that it failed."""
+    runtime = FakeRuntime()
+
+    def lose() -> None:
+        raise DeviceLostError("gone")
+
+    async with serving_until_it_ends(runtime) as (server, running, port):
+        runtime.on_predict = lose
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        connection[1].write(_request(PNG))
+        head, found = await _answer(connection[0])
+        assert head.startswith(b"HTTP/1.1 503")
+        assert found["code"] == "device_lost"
+        await _closed(connection)
+        await asyncio.wait_for(running, 10)
+        assert server.failed

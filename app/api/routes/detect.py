@@ -44,7 +44,8 @@ async def receive_request(request: Request, settings: Settings) -> Received:
     content_type = request.headers.get("content-type", "")
     query = request.query_params.multi_items()
     received = await run_in_threadpool(receive, body, content_type, query)
-    request.state.echo = Echo.of(received.pairs)
+    request.state.echo = echo = Echo.of(received.pairs)
+    request.state.record.part_id = echo.part_id
     return received
 
 
