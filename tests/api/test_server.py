@@ -1,6 +1,7 @@
 """Over a real socket: uvicorn as `ssvp serve` configures it, clients with manners and without."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -156,7 +157,10 @@ async def test_headers_that_never_end_are_refused(monkeypatch: pytest.MonkeyPatc
             17
         ):  # the last one is one too many; what the server had not read would reset the line
             long[1].write(b"x" * 4096)
-            await long[1].drain()
+            with contextlib.suppress(
+                ConnectionResetError
+            ):  # closed already; its answer is there to read
+                await long[1].drain()
             await asyncio.sleep(0.002)
         for connection, status in ((slow, b"408"), (long, b"431")):
             head, found = await _answer(connection[0])
