@@ -6,15 +6,18 @@ Knows where the pieces are kept; makes none.
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader
 
 from app.api.keys import ApiKeys
 from app.engine.lifecycle import Engine
 from app.observability import Metrics, RequestRecord
 from app.settings import Settings
 
-_BEARER = HTTPBearer(auto_error=False, description="An API key, where the service asks for one.")
-_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, for short.")
+_KEY = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    description="Where the service asks for keys; `Authorization: Bearer <key>` does as well.",
+)
 
 
 async def _engine(request: Request) -> Engine:
@@ -34,14 +37,15 @@ async def _settings(request: Request) -> Settings:
 
 async def inspects(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    header: Annotated[str | None, Security(_HEADER)],
+    key: Annotated[str | None, Security(_KEY)],
 ) -> None:
     """Mark a request as one for an inspection, and ask for its key where keys are asked for."""
     record: RequestRecord = request.state.record
     record.inspects = True
     keys: ApiKeys = request.app.state.keys
-    record.key = keys.admit(header if bearer is None else bearer.credentials)
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = {key or "", bearer.strip() if scheme.lower() == "bearer" else ""} - {""}
+    record.key = keys.admit(given)
 
 
 async def _record(request: Request) -> RequestRecord:

@@ -7,7 +7,8 @@ from typing import Any
 
 from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
-from app.api.schemas import DetectParameters, Problem
+from app.api.profiles import SmallAnswer
+from app.api.schemas import DetectParameters
 from app.errors import ClientGoneError, ServiceError, StartError
 
 # A grey square of 32 px with a dark scratch.
@@ -52,7 +53,7 @@ itself answers 200 whenever the form could be read. `image_path` and the small p
 def batch_openapi() -> dict[str, Any]:
     """Return the batch endpoint's body and query parameters."""
     properties: dict[str, Any] = DetectParameters.model_json_schema()["properties"]
-    binary = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    binary = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
     return {
         "parameters": [_query_parameter(name, of) for name, of in properties.items()],
         "requestBody": {
@@ -69,6 +70,7 @@ def detect_openapi() -> dict[str, Any]:
     encoded = {
         "type": "string",
         "contentEncoding": "base64",
+        "minLength": 1,
         "description": "The image, base64; a data: URL is fine too.",
     }
     binary = {"type": "string", "format": "binary"}
@@ -89,13 +91,31 @@ def detect_openapi() -> dict[str, Any]:
     }
 
 
-def detect_responses() -> dict[int | str, dict[str, Any]]:
-    """Return the problem answers of the endpoint: by status, an example of each kind of error."""
+def problem_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the problem answers of the endpoints: by status, an example of each kind of error."""
     by_status: dict[int, list[type[ServiceError]]] = {}
     for kind in _leaves(ServiceError):
         if kind not in (ClientGoneError, StartError):  # nobody is there to read these
             by_status.setdefault(kind.status, []).append(kind)
     return {status: _problem_response(kinds) for status, kinds in sorted(by_status.items())}
+
+
+def detect_responses() -> dict[int | str, dict[str, Any]]:
+    """Return all answers of `POST /v1/detect`, those of the small profiles too."""
+    either = {"anyOf": [_reference("Answer"), SmallAnswer.model_json_schema()]}
+    verdict = {"content": {**_small_content(), "application/json": {"schema": either}}}
+    return {200: verdict, **problem_responses()}
+
+
+def _small_content() -> dict[str, Any]:
+    return {
+        "application/json": {"schema": SmallAnswer.model_json_schema()},
+        "text/plain": {"schema": {"type": "string", "example": "1;0.8731;0.5000;17;A-17\r\n"}},
+    }
+
+
+def _reference(model: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model}"}
 
 
 def _leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
@@ -104,12 +124,13 @@ def _leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
 
 
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
     examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
     return {
-        "model": Problem,
         "description": "; ".join(kind.title for kind in kinds),
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        "content": {
+            PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples},
+            **_small_content(),
+        },
     }
 
 

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from app.errors import KeyMissingError, KeyWrongError, RateLimitError, StartError
@@ -38,19 +38,25 @@ class ApiKeys:
         self._rate, self._clock = rate_per_s, clock
         self._budgets: dict[str, tuple[float, float]] = {}  # name: (inspections left, as of when)
 
-    def admit(self, given: str | None) -> str:
+    def admit(self, given: Collection[str]) -> str:
         """Return the name of a key that may inspect now; empty where no keys are asked for.
+
+        Args:
+            given: the different keys that a request brought.
 
         Raises:
             KeyMissingError: no key was given.
-            KeyWrongError: it is none of ours.
+            KeyWrongError: it is none of ours, or there are two.
             RateLimitError: it has been used too often within the last second.
         """
         if self._names is None:
             return ""
         if not given:
             raise KeyMissingError("send `Authorization: Bearer <key>` or `X-API-Key: <key>`")
-        name = self._name_of(given)
+        if len(given) > 1:
+            raise KeyWrongError("two different keys were sent")
+        (key,) = given
+        name = self._name_of(key)
         self.spend(name)
         return name
 

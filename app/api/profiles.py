@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel
 
 from app.api.schemas import Answer, Problem
 
 MEDIA_TYPES = {"plc": "application/json", "line": "text/plain; charset=us-ascii"}
-_NO_RESULT = "NONE"
 _SEQUENCE_LIMIT = 2**63
 _UNWRITABLE = re.compile(r"[^ -~]|[\"\\]")
 _MAX_TEXT = 128
@@ -46,12 +47,14 @@ class Echo:
         )
 
 
-@dataclass(frozen=True)
-class _Small:
-    """Everything a small profile says."""
+class SmallAnswer(BaseModel):
+    """Everything the `plc` profile says, in this order, of a verdict and of an error alike.
 
-    result_code: int
-    result: str
+    `result_code` is 0 for OK, 1 for NG and 2 for no result; `code` is `ok`, or the name of what went wrong.
+    """
+
+    result_code: Literal[0, 1, 2]
+    result: Literal["OK", "NG", "NONE"]
     score: float
     threshold: float
     sequence: int
@@ -62,6 +65,7 @@ class _Small:
     total_ms: float
 
     def written(self, profile: str) -> bytes:
+        """Return the answer as bytes of a small profile."""
         return self._line() if profile == "line" else self._plc()
 
     def _plc(self) -> bytes:
@@ -71,7 +75,7 @@ class _Small:
         numbers |= {"sequence": str(self.sequence), "regions": str(self.regions)}
         numbers |= {"result_code": str(self.result_code), "total_ms": f"{self.total_ms:.1f}"}
         written = numbers | {name: json.dumps(text) for name, text in texts.items()}
-        members = ",".join(f'"{name}":{written[name]}' for name in self.__dataclass_fields__)
+        members = ",".join(f'"{name}":{written[name]}' for name in SmallAnswer.model_fields)
         return f"{{{members}}}".encode("ascii")
 
     def _line(self) -> bytes:
@@ -82,7 +86,7 @@ class _Small:
 
 def small_answer(answer: Answer, echo: Echo) -> bytes:
     """Write a verdict in the caller's small profile."""
-    return _Small(
+    return SmallAnswer(
         result_code=answer.result_code,
         result=answer.result,
         score=answer.score,
@@ -98,9 +102,9 @@ def small_answer(answer: Answer, echo: Echo) -> bytes:
 
 def small_problem(problem: Problem, echo: Echo, elapsed_s: float) -> bytes:
     """Write an error in the caller's small profile: result_code 2, and `code` says why."""
-    return _Small(
+    return SmallAnswer(
         result_code=problem.result_code,
-        result=_NO_RESULT,
+        result="NONE",
         score=0.0,
         threshold=0.0,
         sequence=echo.sequence,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.body import unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, SettingsDep, inspects
-from app.api.examples import BATCH_DESCRIPTION, batch_openapi, detect_responses
+from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import read_parameters
 from app.api.problems import describe, log_internal
 from app.api.routes.detect import receive_request
@@ -26,7 +26,7 @@ router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
     summary="Inspect several images",
     description=BATCH_DESCRIPTION,
     response_model=BatchAnswer,
-    responses=detect_responses(),
+    responses=problem_responses(),
     openapi_extra=batch_openapi(),
 )
 async def detect_batch(

@@ -21,28 +21,29 @@ def path(tmp_path: Path) -> Path:
 def test_each_key_has_its_name(path: Path) -> None:
     """Blanks around name and key do not count."""
     keys = ApiKeys(path)
-    assert (keys.admit(LINE3), keys.admit(MES)) == ("line3", "mes")
+    assert (keys.admit([LINE3]), keys.admit([MES])) == ("line3", "mes")
 
 
-@pytest.mark.parametrize("given", [None, ""])
-def test_no_key_is_missing(path: Path, given: str | None) -> None:
-    """401, not 403."""
+def test_no_key_is_missing_and_two_are_wrong(path: Path) -> None:
+    """401, not 403; and a wrong key is not forgiven because a right one stands beside it."""
     with pytest.raises(KeyMissingError):
-        ApiKeys(path).admit(given)
+        ApiKeys(path).admit([])
+    with pytest.raises(KeyWrongError):
+        ApiKeys(path).admit([LINE3, MES])
 
 
 @pytest.mark.parametrize("given", [LINE3[:-1], LINE3 + "x", LINE3.upper(), "line3", "\udcff" * 20])
 def test_nearly_a_key_is_none(path: Path, given: str) -> None:
     """And the answer does not repeat it."""
     with pytest.raises(KeyWrongError) as raised:
-        ApiKeys(path).admit(given)
+        ApiKeys(path).admit([given])
     assert given not in str(raised.value)
 
 
 def test_without_a_file_everybody_may_ask() -> None:
     """A cell network often has no keys."""
     keys = ApiKeys(None, rate_per_s=1)
-    assert [keys.admit(None) for _ in range(5)] == [""] * 5
+    assert [keys.admit([]) for _ in range(5)] == [""] * 5
 
 
 @pytest.mark.parametrize(
@@ -76,16 +77,16 @@ def test_each_key_has_its_own_rate(path: Path) -> None:
     """Two a second: a burst of two, then one every half second; the other key is not affected."""
     now = [100.0]
     keys = ApiKeys(path, rate_per_s=2, clock=lambda: now[0])
-    keys.admit(LINE3)
-    keys.admit(LINE3)
+    keys.admit([LINE3])
+    keys.admit([LINE3])
     with pytest.raises(RateLimitError) as raised:
-        keys.admit(LINE3)
+        keys.admit([LINE3])
     assert raised.value.retry_after_s == 1
-    assert keys.admit(MES) == "mes"
+    assert keys.admit([MES]) == "mes"
     now[0] += 0.5
-    keys.admit(LINE3)
+    keys.admit([LINE3])
     with pytest.raises(RateLimitError):
-        keys.admit(LINE3)
+        keys.admit([LINE3])
 
 
 def test_a_batch_costs_as_many_as_it_holds(path: Path) -> None:
