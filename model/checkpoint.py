@@ -31,7 +31,7 @@ def save_module(module: nn.Module, path: Path) -> None:
     state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
     partial = path.with_suffix(".partial")
     save_file(state, partial)
-    path.chmod(0o644)  # safetensors writes for its owner alone; a bundle is served by others
+    partial.chmod(0o644)  # safetensors writes for its owner alone; a bundle is served by others
     partial.replace(path)
 
 
