@@ -10,7 +10,7 @@ PAPER = TrainConfig()
 # Towers from scratch need more than CLIP's do: higher rates, larger batches, defective pixels weighed up
 # and the ranking of twins (D18).
 NANO = TrainConfig(
-    steps=2000,
+    steps=1200,
     pairs_per_batch=8,
     prompt_learning_rate=6e-3,
     head_learning_rate=3e-3,

@@ -33,11 +33,6 @@ class Box:
     width: int
     height: int
 
-    @property
-    def size(self) -> Size:
-        """Its width and height."""
-        return Size(self.width, self.height)
-
 
 @dataclass(frozen=True)
 class Region:
