@@ -5,8 +5,8 @@
     .venv/bin/python benchmarks/soak.py --minutes 0.5 --callers 300
 
 Each caller sends one of a few pictures whose scores were measured one at a time beforehand; every answer must
-carry its caller's own part_id, sequence and score. More callers than the queue holds is an overload; hundreds of
-them in this one process are slow themselves, so both sides' times are printed.
+carry its caller's own part_id, sequence and score. More callers than the queue holds is an overload.
+Hundreds of them in this one process are slow themselves, so the times of both sides are printed.
 """
 
 import argparse
