@@ -131,7 +131,7 @@ async def test_overload_is_refused_at_once_and_those_accepted_are_served_in_time
             await asyncio.sleep(0.01)
         await asyncio.gather(*calls)
         assert service.engine.snapshot().queue_depth == 0
-    assert len(refused) > 5 * len(served) > 0
+    assert len(refused) > len(served) > 0
     assert max(len(b) for b in runtime.batches) == max_batch
     # What is ahead of an accepted image is bounded; the rest is this test's own crowd on one event loop.
     waves = (queue_size + max_batch) / max_batch + 2

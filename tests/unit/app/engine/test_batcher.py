@@ -245,11 +245,11 @@ async def test_what_must_be_late_is_refused_at_once() -> None:
 async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     """One slow batch must not make it refuse for ever."""
     runtime = FakeRuntime()
-    runtime.on_predict = lambda: time.sleep(0.2)
+    runtime.on_predict = lambda: time.sleep(1.0)
     batcher = await _started(runtime, BatchLimits(max_batch=1))
     await batcher.submit(_query(0.1))
     runtime.on_predict = lambda: None
-    scored = await batcher.submit(_query(0.25), time.perf_counter() + 0.15)
+    scored = await batcher.submit(_query(0.25), time.perf_counter() + 0.9)
     assert scored.prediction.score == 0.25
     await batcher.stop(5)
 
