@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 from app.engine.decode import decode
 from app.runtime.protocol import Query
 from app.runtime.ssvp import load_runtime
-from model import cli
 from model.bundle import read_bundle
+from model.cli import model_cli
+from model.commands import options
 from tests.configs import MICRO
 
 RUN = CliRunner()
 
 
 def _ssvp(*arguments: str) -> str:
-    result = RUN.invoke(cli.model_cli, arguments, catch_exceptions=False)
+    result = RUN.invoke(model_cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -27,7 +28,7 @@ def test_from_nothing_to_a_bundle_that_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pretrain, train, export; the runtime loads the bundle, which remembers how it was made."""
-    monkeypatch.setattr(cli, "PRESETS", {"micro": MICRO})
+    monkeypatch.setattr(options, "PRESETS", {"micro": MICRO})
     towers, run, folder = (str(tmp_path / name) for name in ("towers", "run", "bundle"))
     few = ("--steps", "2", "--workers", "0", "--device", "cpu")
     _ssvp("pretrain", "--config", "micro", "--out", towers, *few)
@@ -46,7 +47,7 @@ def test_from_nothing_to_a_bundle_that_serves(
 
 def test_an_unknown_preset_is_refused() -> None:
     """With the names that are known."""
-    result = RUN.invoke(cli.model_cli, ["pretrain", "--config", "ssvp-huge"])
+    result = RUN.invoke(model_cli, ["pretrain", "--config", "ssvp-huge"])
     assert result.exit_code == 2
     assert "ssvp-nano" in result.output
 

@@ -1,0 +1,72 @@
+"""Options and progress bars that the commands share. Knows the terminal; the work is done elsewhere."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from model.config import PRESETS, SSVPConfig
+
+if TYPE_CHECKING:
+    import torch  # the commands import it: it takes seconds, and `ssvp --help` needs none of it
+
+Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
+Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run in it goes on.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
+Workers = Annotated[int, typer.Option(help="Processes that render images.")]
+Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
+
+
+def device_named(name: str) -> "torch.device":
+    """Return the device of that name; auto takes a GPU if there is one."""
+    import torch
+
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def preset_named(name: str) -> SSVPConfig:
+    """Return a preset; an unknown name ends the command with the known ones."""
+    if name not in PRESETS:
+        raise typer.BadParameter(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """Show a bar with remaining time and the smoothed losses; on a terminal or in a log alike."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=Console(stderr=True),
+        refresh_per_second=1,
+    )
+    smooth: dict[str, float] = {}
+    with bar:
+        task = bar.add_task(title, total=None, losses="")
+
+        def update(step: int, total: int, losses: dict[str, float]) -> None:
+            for name, value in losses.items():
+                smooth[name] = value if name not in smooth else 0.98 * smooth[name] + 0.02 * value
+            text = " ".join(f"{n} {v:.3f}" for n, v in smooth.items())
+            bar.update(task, completed=step, total=total, losses=text)
+            if not bar.console.is_terminal and (step % 100 == 0 or step == total):
+                bar.console.print(f"{title} {step}/{total} {text}", soft_wrap=True)
+
+        yield update
