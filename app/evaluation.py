@@ -13,7 +13,7 @@ from rich.table import Table
 
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
-from model.baseline import score_mahalanobis
+from model.baselines.mahalanobis import score_mahalanobis
 from model.data.folder import list_items, read_item
 from model.data.held_out import held_out_samples
 from model.data.procedural import HELD_OUT_FAMILIES

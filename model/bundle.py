@@ -25,8 +25,13 @@ DINO_FILE = "dino.safetensors"
 PROMPTS_FILE = "prompts.safetensors"
 HEADS_FILE = "heads.onnx"
 GOLDEN_FILE = "golden.png"
-FILES = (CLIP_FILE, DINO_FILE, PROMPTS_FILE, HEADS_FILE, GOLDEN_FILE)
 SHIPPED = Path(__file__).parent / "bundles"
+
+
+def files_of(config: SSVPConfig) -> tuple[str, ...]:
+    """Name the files of a model's bundle beside its manifest; one without a DINO tower has one file less."""
+    towers = (CLIP_FILE, DINO_FILE) if config.uses_dino else (CLIP_FILE,)
+    return (*towers, PROMPTS_FILE, HEADS_FILE, GOLDEN_FILE)
 
 
 class BundleError(Exception):
@@ -128,7 +133,7 @@ def read_bundle(name_or_path: str) -> Bundle:
     """
     folder = find_bundle(name_or_path)
     manifest = _read_manifest(folder / MANIFEST_FILE)
-    for name in FILES:
+    for name in files_of(manifest.config):
         _check_file(folder, name, manifest.files.get(name))
     return Bundle(folder, manifest)
 

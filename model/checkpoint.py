@@ -17,7 +17,8 @@ from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
 from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
 from model.config import SSVPConfig
-from model.ssvp.model import SSVP
+from model.ssvp.heads import SSVPHeads
+from model.ssvp.model import SSVP, build_dino
 
 HEADS_FILE = "heads.safetensors"
 RARITY_FILE = "rarity.safetensors"
@@ -64,19 +65,28 @@ def load_history(run: Path) -> dict[str, Any]:
     return found
 
 
-def load_towers(run: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower]:
-    """Build both towers with the weights of a run folder."""
-    clip, dino = ClipTower(config), DinoTower(config)
-    load_module(clip.model, run / CLIP_FILE)
-    load_module(dino.model, run / DINO_FILE)
+def save_towers(clip: ClipTower, dino: DinoTower | None, folder: Path) -> None:
+    """Write the towers there are."""
+    save_module(clip.model, folder / CLIP_FILE)
+    if dino is not None:
+        save_module(dino.model, folder / DINO_FILE)
+
+
+def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower | None]:
+    """Build the towers a config asks for with the weights of a run or bundle folder."""
+    clip, dino = ClipTower(config), build_dino(config)
+    load_module(clip.model, folder / CLIP_FILE)
+    if dino is not None:
+        load_module(dino.model, folder / DINO_FILE)
     return clip, dino
 
 
 def load_untrained(run: Path, config: SSVPConfig) -> SSVP:
     """Build a model around the towers of a run folder; its rarity experts start as pretraining left them."""
     model = SSVP(config, *load_towers(run, config))
-    if model.heads.rarity is not None and (run / RARITY_FILE).exists():
-        load_module(model.heads.rarity, run / RARITY_FILE)
+    rarity = model.heads.rarity if isinstance(model.heads, SSVPHeads) else None
+    if rarity is not None and (run / RARITY_FILE).exists():
+        load_module(rarity, run / RARITY_FILE)
     return model
 
 

@@ -14,6 +14,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
+CHOICES = {
+    "clip_tokens": ("blocks", "values"),
+    "heads": ("ssvp", "static", "linear"),
+    "fusion": ("atf", "concat", "none"),
+}
+
 
 @dataclass(frozen=True)
 class SSVPConfig:
@@ -35,6 +41,13 @@ class SSVPConfig:
         dino_kwargs: constructor arguments that override that architecture's own.
         dino_size_px, dino_blocks, dino_mean, dino_std: as for CLIP; any last block (D11).
         grid: side of the patch grid both towers are brought to.
+        clip_tokens: `blocks`, the patch tokens of `clip_blocks`; or `values`, one level of patch tokens that
+            lie in the joint space already, see `model.backbones.clip_values`.
+        heads: `ssvp`, the method; `static`, fixed prompts and nothing learned; `linear`, one linear map of
+            DINO's tokens. The last two are what the method must beat.
+        fusion: `atf`, eqs. 2-5; `concat`, one linear map of both towers' tokens; `none`, CLIP's tokens alone.
+        refine_prompts: let VCPG move the prompts by what the image shows (eqs. 6-12).
+        gate_experts: let VTAM's gates mix the maps (eqs. 15-17); without them the maps' mean is taken.
         attention_heads: heads of the ATF and of the text-latent attention; divides D.
         normal_words: words whose token embeddings start the normal states, one a prompt.
         anomalous_words: likewise for the anomalous states.
@@ -66,6 +79,11 @@ class SSVPConfig:
     dino_kwargs: Mapping[str, Any] = field(default_factory=dict)
     dino_mean: tuple[float, float, float] = IMAGENET_MEAN
     dino_std: tuple[float, float, float] = IMAGENET_STD
+    clip_tokens: str = "blocks"
+    heads: str = "ssvp"
+    fusion: str = "atf"
+    refine_prompts: bool = True
+    gate_experts: bool = True
     attention_heads: int = 8
     normal_words: tuple[str, ...] = ("flawless", "perfect", "intact")
     anomalous_words: tuple[str, ...] = ("damaged", "defective", "flawed")
@@ -86,10 +104,15 @@ class SSVPConfig:
         Raises:
             ValueError: naming the field.
         """
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}: {getattr(self, name)}")
         if len(self.clip_blocks) != len(self.dino_blocks) or not self.clip_blocks:
             raise ValueError(
                 "clip_blocks and dino_blocks must name the same number of levels, at least 1"
             )
+        if self.clip_tokens == "values" and self.levels != 1:
+            raise ValueError(f"clip_tokens 'values' make one level: {self.clip_blocks}")
         for name in ("clip_blocks", "dino_blocks"):
             blocks = getattr(self, name)
             if list(blocks) != sorted(set(blocks)) or blocks[0] < 1:
@@ -107,9 +130,16 @@ class SSVPConfig:
         return len(self.clip_blocks)
 
     @property
-    def prompts(self) -> int:
-        """P, normal and anomalous prompts together; the normal ones stand first."""
-        return len(self.normal_words) + len(self.anomalous_words)
+    def normal_prompts(self) -> int:
+        """How many of the prompts describe the normal state; they stand first."""
+        return 1 if self.heads == "static" else len(self.normal_words)
+
+    @property
+    def uses_dino(self) -> bool:
+        """Whether any head reads the DINO tower; where none does, a model has none."""
+        if self.heads == "ssvp":
+            return self.fusion != "none" or self.rarity_experts
+        return self.heads == "linear"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the inverse of `from_dict`."""

@@ -15,21 +15,20 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from model.bundle import (
-    CLIP_FILE,
-    DINO_FILE,
-    FILES,
     GOLDEN_FILE,
     HEADS_FILE,
     PROMPTS_FILE,
     GoldenRecord,
     Manifest,
+    files_of,
     sha256,
     write_manifest,
 )
-from model.checkpoint import save_module
+from model.checkpoint import save_module, save_towers
 from model.data.held_out import held_out_samples
 from model.data.procedural import (
     HELD_OUT_FAMILIES,
@@ -40,7 +39,12 @@ from model.data.procedural import (
 from model.evaluate import Scored, measure, resize_mask
 from model.metrics import best_balanced_threshold, best_f1_threshold
 from model.preprocess import collate, preprocess
-from model.ssvp.heads import HEAD_OUTPUT_NAMES, ExportableHeads, head_input_names, head_inputs
+from model.ssvp.exportable import (
+    HEAD_OUTPUT_NAMES,
+    ExportableHeads,
+    head_input_names,
+    head_inputs,
+)
 from model.ssvp.model import SSVP
 from model.types import Sample
 
@@ -79,12 +83,12 @@ def example_head_inputs(model: SSVP, batch: int) -> tuple[Tensor, ...]:
     images = collate([preprocess(n, model.config) for n in noise])
     with torch.no_grad():
         text = model.text_bank(["object"] * batch)
-        return head_inputs(model.clip(images.clip), model.dino(images.dino), text)
+        return head_inputs(*model.features(images), text)
 
 
 def export_heads(model: SSVP, path: Path) -> None:
     """Write `heads.onnx`: fp32, any batch size, the text bank `[B, P, D]` an input like the tokens."""
-    exportable = ExportableHeads(model.heads.eval(), model.config.levels)
+    exportable = ExportableHeads(model.heads.eval(), model.config)
     batch = torch.export.Dim("batch")
     inputs = tuple(t.clone() for t in example_head_inputs(model, 2))
     with warnings.catch_warnings():
@@ -92,7 +96,7 @@ def export_heads(model: SSVP, path: Path) -> None:
         program = torch.onnx.export(
             exportable,
             inputs,
-            input_names=head_input_names(model.config.levels),
+            input_names=head_input_names(model.config),
             output_names=list(HEAD_OUTPUT_NAMES),
             opset_version=OPSET,
             dynamo=True,
@@ -187,8 +191,7 @@ def export_bundle(
         metrics: measured figures, by data set.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_module(model.clip.model, folder / CLIP_FILE)
-    save_module(model.dino.model, folder / DINO_FILE)
+    save_towers(model.clip, model.dino, folder)
     save_module(model.prompts, folder / PROMPTS_FILE)
     export_heads(model, folder / HEADS_FILE)
     golden = golden_sample()
@@ -205,6 +208,34 @@ def export_bundle(
             golden=GoldenRecord(golden.product, round(score, 6), GOLDEN_TOLERANCE),
             training=training,
             metrics=metrics,
-            files={name: sha256(folder / name) for name in FILES},
+            files={name: sha256(folder / name) for name in files_of(model.config)},
         ),
     )
+
+
+def export_measured(
+    model: SSVP,
+    folder: Path,
+    version: str,
+    pairs: int,
+    training: dict[str, Any],
+    console: Console,
+) -> None:
+    """Choose thresholds, measure and write a bundle, telling the console what was found.
+
+    Args:
+        model: see `export_bundle`.
+        folder: see `export_bundle`.
+        version: see `export_bundle`.
+        pairs: procedural pairs for the thresholds, and per held-out family.
+        training: see `export_bundle`.
+        console: for people.
+    """
+    console.print("choosing thresholds on procedural images")
+    thresholds = choose_thresholds(model, validation_samples(pairs))
+    console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
+    console.print("measuring on families never trained on")
+    metrics = measure_held_out(model, pairs)
+    console.print_json(data=metrics)
+    export_bundle(model, folder, version, thresholds, training, metrics)
+    console.print(f"wrote {folder}")

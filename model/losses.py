@@ -148,9 +148,11 @@ def ssvp_losses(
         balanced=weights.balanced,
     )
     image = image_loss(scores.score, label)
-    vae = vae_loss(outputs.refinement, weights.kl)
-    margin = margin_loss(outputs.refinement.text, initial_text, weights.margin_xi)
     zero = focal.new_zeros(())
+    vae = margin = zero
+    if outputs.refinement is not None:
+        vae = vae_loss(outputs.refinement, weights.kl)
+        margin = margin_loss(outputs.text, initial_text, weights.margin_xi)
     dice = dice_loss(mixed, target) if weights.dice else zero
     ranking = ranking_loss(scores.score, label) if weights.ranking else zero
     total = (

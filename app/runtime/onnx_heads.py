@@ -10,7 +10,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor
 
-from model.ssvp.heads import HEAD_OUTPUT_NAMES, head_input_names
+from model.ssvp.exportable import HEAD_OUTPUT_NAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class OnnxHeads:
 
     Args:
         path: the ONNX file.
-        levels: L, which gives the number of inputs.
+        input_names: of `model.ssvp.exportable.head_input_names`.
         map_size_px: side of the anomaly map.
         device: of the towers; CUDA selects onnxruntime's CUDA provider.
         stream: the torch stream the towers run on, so that neither side waits for the other. Must not be
@@ -39,14 +39,14 @@ class OnnxHeads:
     def __init__(
         self,
         path: Path,
-        levels: int,
+        input_names: list[str],
         map_size_px: int,
         device: torch.device,
         stream: "torch.cuda.Stream | None",
         threads: int,
     ) -> None:
         self._device = device
-        self._names = head_input_names(levels)
+        self._names = input_names
         self._map_size_px = map_size_px
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -65,7 +65,7 @@ class OnnxHeads:
         """Score one batch.
 
         Args:
-            inputs: of `model.ssvp.heads.head_inputs`: fp32, contiguous, on the device.
+            inputs: of `model.ssvp.exportable.head_inputs`: fp32, contiguous, on the device.
         """
         batch, size = inputs[0].shape[0], self._map_size_px
         shapes = ((batch,), (batch,), (batch,), (batch, size, size))

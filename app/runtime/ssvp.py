@@ -17,11 +17,7 @@ from app.errors import StartError
 from app.runtime.failures import meaning
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
-from model.backbones.clip import ClipTower
-from model.backbones.dinov3 import DinoTower
 from model.bundle import (
-    CLIP_FILE,
-    DINO_FILE,
     GOLDEN_FILE,
     HEADS_FILE,
     PROMPTS_FILE,
@@ -29,10 +25,10 @@ from model.bundle import (
     BundleError,
     read_bundle,
 )
-from model.checkpoint import load_module
+from model.checkpoint import load_module, load_towers
 from model.preprocess import TowerImages, collate, preprocess
-from model.prompts import PromptLearner
-from model.ssvp.heads import head_inputs
+from model.ssvp.exportable import head_input_names, head_inputs
+from model.ssvp.model import build_prompts
 
 TEXT_CACHE_SIZE = 1024
 
@@ -59,16 +55,15 @@ class SSVPRuntime:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._clip, self._dino = ClipTower(config), DinoTower(config)
-        load_module(self._clip.model, bundle.file(CLIP_FILE))
-        load_module(self._dino.model, bundle.file(DINO_FILE))
-        self._prompts = PromptLearner(config, self._clip)
+        self._clip, self._dino = load_towers(bundle.path, config)
+        self._prompts = build_prompts(config, self._clip)
         load_module(self._prompts, bundle.file(PROMPTS_FILE))
         for module in (self._clip, self._dino, self._prompts):
-            module.requires_grad_(requires_grad=False).eval().to(device)
+            if module is not None:
+                module.requires_grad_(requires_grad=False).eval().to(device)
         self._heads = OnnxHeads(
             bundle.file(HEADS_FILE),
-            config.levels,
+            head_input_names(config),
             config.map_size_px,
             device,
             self._stream,
@@ -129,7 +124,8 @@ class SSVPRuntime:
             batch = collate(images).to(self._device)
             text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
             # Named, so that the memory onnxruntime reads outlives the call.
-            inputs = head_inputs(self._clip(batch.clip), self._dino(batch.dino), text)
+            dino = None if self._dino is None else self._dino(batch.dino)
+            inputs = head_inputs(self._clip(batch.clip), dino, text)
             heads = self._heads(inputs)
             scores = torch.stack(
                 [heads.score, heads.score_global, heads.score_local], dim=1

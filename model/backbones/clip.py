@@ -15,6 +15,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from torch import Tensor, nn
 
+from model.backbones.clip_values import resnet_values, transformer_values
 from model.backbones.features import Normalise, TowerFeatures, token_width, tokens_on_grid
 from model.config import SSVPConfig
 
@@ -74,7 +75,10 @@ class ClipTower(nn.Module):
         self.grid = config.grid
         self.joint_width = int(arch["embed_dim"])
         self.convolutional = isinstance(self.model.visual, ModifiedResNet)
-        if self.convolutional:
+        self.values = config.clip_tokens == "values"
+        if self.values:
+            self.level_widths: tuple[int, ...] = (self.joint_width,)
+        elif self.convolutional:
             stem = int(
                 arch["vision_cfg"]["width"]
             )  # stage b: 4 * 2^(b-1) stems wide, as many px a cell
@@ -90,9 +94,14 @@ class ClipTower(nn.Module):
         """Width of a token embedding, before the projection to D."""
         return int(self.model.token_embedding.weight.shape[1])
 
+    @property
+    def temperature(self) -> float:
+        """CLIP's own softmax temperature, the inverse of its logit scale."""
+        return float((-self.model.logit_scale.detach()).exp())
+
     def joint_projection(self) -> Tensor | None:
         """Return the `[D, Dc]` map from patch tokens to the joint space, where the tower has one (D10)."""
-        if self.convolutional:
+        if self.convolutional or self.values:
             return None
         projection: Tensor = self.model.visual.proj
         return projection.detach().T
@@ -110,12 +119,17 @@ class ClipTower(nn.Module):
         # All five maps are asked for and then chosen from: open_clip stops a ResNet at the last index asked
         # for and would pool the wrong stage. Index 0 is the stem, so stage b stands at index b.
         found = self.model.visual.forward_intermediates(pixels, indices=None)
+        if self.values:
+            tokens = resnet_values(self.model.visual, found["image_intermediates"][-1], self.grid)
+            return TowerFeatures(found["image_features"], (tokens,))
         maps = [found["image_intermediates"][b] for b in self.blocks]
         return TowerFeatures(
             found["image_features"], tuple(tokens_on_grid(m, self.grid) for m in maps)
         )
 
     def _transformer(self, pixels: Tensor) -> TowerFeatures:
+        if self.values:
+            return self._transformer_values(pixels)
         found = self.model.visual.forward_intermediates(
             pixels,
             indices=[b - 1 for b in self.blocks],
@@ -123,6 +137,14 @@ class ClipTower(nn.Module):
             output_fmt="NLC",
         )
         return TowerFeatures(found["image_features"], tuple(found["image_intermediates"]))
+
+    def _transformer_values(self, pixels: Tensor) -> TowerFeatures:
+        before_last = len(self.model.visual.transformer.resblocks) - 2
+        found = self.model.visual.forward_intermediates(
+            pixels, indices=[before_last], output_fmt="NLC"
+        )
+        tokens = transformer_values(self.model.visual, found["image_intermediates"][0])
+        return TowerFeatures(found["image_features"], (tokens,))
 
     def tokenise(self, text: str, length: int) -> Tensor:
         """Return the ids of a text without start and end marks, at most `length` of them, int64."""

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.backbones.features import TowerFeatures
+
 
 def _fusion_mlp(width: int) -> nn.Sequential:
     """Build eq. 5's two-layer GELU MLP; its last layer starts at zero, so fusion starts as identity (D10)."""
@@ -76,6 +78,26 @@ class ClassATF(nn.Module):
         return clip + fused
 
 
+class ConcatFusion(nn.Module):
+    """The simpler fusion ATF is measured against: one linear map of both towers' tokens side by side.
+
+    It starts as the identity on CLIP's tokens, as ATF does (D10).
+    """
+
+    def __init__(self, width: int, dino_width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width + dino_width, width)
+        with torch.no_grad():
+            self.linear.weight.zero_()
+            self.linear.weight[:, :width].copy_(torch.eye(width))
+            self.linear.bias.zero_()
+
+    def forward(self, clip: Tensor, dino: Tensor) -> Tensor:
+        """Fuse `[..., D]` with `[..., Dd]` into `[..., D]`."""
+        fused: Tensor = self.linear(torch.cat([clip, dino], dim=-1))
+        return fused
+
+
 class HSVS(nn.Module):
     """ATF once per level for patch tokens and once for class tokens, with separate weights (D10).
 
@@ -87,6 +109,7 @@ class HSVS(nn.Module):
         dino_class_width: channels of DINO's class token.
         joint_projection: `[D, Dc]`, CLIP's own map of patch tokens into the joint space; every level's
             projection starts from it (D10). None: they start at random, as a tower without one must.
+        fusion: `atf`; or, to measure what it gains, `concat` or `none`, CLIP's tokens alone.
     """
 
     def __init__(
@@ -97,11 +120,17 @@ class HSVS(nn.Module):
         dino_widths: tuple[int, ...],
         dino_class_width: int,
         joint_projection: Tensor | None = None,
+        fusion: str = "atf",
     ) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(w, width) for w in clip_widths)
-        self.patch_atf = nn.ModuleList(PatchATF(width, w, heads) for w in dino_widths)
-        self.class_atf = ClassATF(width, dino_class_width)
+        if fusion == "atf":
+            self.patch_atf = nn.ModuleList(PatchATF(width, w, heads) for w in dino_widths)
+            self.class_atf: nn.Module = ClassATF(width, dino_class_width)
+        elif fusion == "concat":
+            self.patch_atf = nn.ModuleList(ConcatFusion(width, w) for w in dino_widths)
+            self.class_atf = ConcatFusion(width, dino_class_width)
+        self.fuses = fusion != "none"
         if joint_projection is not None:
             for linear in self.project:
                 assert isinstance(linear, nn.Linear)  # noqa: S101 - narrows ModuleList's element type
@@ -110,18 +139,13 @@ class HSVS(nn.Module):
                     linear.weight.copy_(joint_projection)
 
     def forward(
-        self,
-        clip_class: Tensor,
-        clip_patches: tuple[Tensor, ...],
-        dino_class: Tensor,
-        dino_patches: tuple[Tensor, ...],
+        self, clip: TowerFeatures, dino: TowerFeatures | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return V_global `[B, D]` and V_local, one `[B, N, D]` per level."""
-        v_global = self.class_atf(clip_class, dino_class)
-        v_local = tuple(
-            atf(project(clip), dino)
-            for project, atf, clip, dino in zip(
-                self.project, self.patch_atf, clip_patches, dino_patches, strict=True
-            )
+        joint = [p(t) for p, t in zip(self.project, clip.patch_tokens, strict=True)]
+        if dino is None or not self.fuses:
+            return clip.class_token, tuple(joint)
+        fused = zip(self.patch_atf, joint, dino.patch_tokens, strict=True)
+        return self.class_atf(clip.class_token, dino.class_token), tuple(
+            atf(c, d) for atf, c, d in fused
         )
-        return v_global, v_local

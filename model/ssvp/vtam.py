@@ -44,6 +44,12 @@ def state_embeddings(text: Tensor, normal_prompts: int) -> Tensor:
     return F.normalize(torch.stack([normal, anomalous], dim=1), dim=-1)
 
 
+def anomalous_probability(vectors: Tensor, states: Tensor, temperature: Tensor) -> Tensor:
+    """Return softmax(cos / tau)[anomalous] (eqs. 13-14), `[B, N]`, for `[B, N, D]` against `[B, 2, D]`."""
+    cosine = F.normalize(vectors, dim=-1) @ states.transpose(1, 2)  # [B, N, 2]
+    return torch.softmax(cosine / temperature, dim=-1)[..., 1]
+
+
 class AnomalyMoE(nn.Module):
     """Mix the experts' maps: P_map = sum_e w_e * M^(e) * P^(e) (eqs. 15-17).
 
@@ -84,6 +90,7 @@ class VTAM(nn.Module):
         local_topk: cells averaged into S_local; 1 is eq. 18's maximum (D3).
         gamma: weight of S_local (eq. 19).
         temperature: start of tau (D8).
+        gated: mix the maps by AnomalyMoE; otherwise P_map is their mean.
     """
 
     def __init__(
@@ -95,18 +102,19 @@ class VTAM(nn.Module):
         local_topk: int,
         gamma: float,
         temperature: float,
+        *,
+        gated: bool = True,
     ) -> None:
         super().__init__()
         self.normal_prompts = normal_prompts
         self.local_topk = local_topk
         self.gamma = gamma
         self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
-        self.moe = AnomalyMoE(width, levels, extra_experts)
+        self.moe = AnomalyMoE(width, levels, extra_experts) if gated else None
 
     def probability(self, vectors: Tensor, states: Tensor) -> Tensor:
-        """Return softmax(cos / tau)[anomalous] (eqs. 13-14), `[B, N]`, for `[B, N, D]` against `[B, 2, D]`."""
-        cosine = F.normalize(vectors, dim=-1) @ states.transpose(1, 2)  # [B, N, 2]
-        return torch.softmax(cosine / self.log_temperature.exp(), dim=-1)[..., 1]
+        """Return `anomalous_probability` at the learned temperature."""
+        return anomalous_probability(vectors, states, self.log_temperature.exp())
 
     def forward(
         self, v_global: Tensor, v_local: tuple[Tensor, ...], text: Tensor, extra_maps: Tensor | None
@@ -124,7 +132,9 @@ class VTAM(nn.Module):
         expert_maps = torch.stack(maps, dim=1)  # [B, L, N]
         if extra_maps is not None:
             expert_maps = torch.cat([expert_maps, extra_maps.transpose(1, 2)], dim=1)  # [B, E, N]
-        grid_map = self.moe(v_global, v_local, expert_maps)
+        grid_map = expert_maps.mean(dim=1)
+        if self.moe is not None:
+            grid_map = self.moe(v_global, v_local, expert_maps)
         score_global = self.probability(v_global[:, None], states)[:, 0]
         score_local = grid_map.topk(self.local_topk, dim=-1).values.mean(dim=-1)
         score = (1.0 - self.gamma) * score_global + self.gamma * score_local

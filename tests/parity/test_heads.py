@@ -1,25 +1,36 @@
-"""heads.onnx in onnxruntime against the same heads in torch, for both kinds of tower."""
+"""heads.onnx in onnxruntime against the same heads in torch, for both kinds of tower and all kinds of heads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from app.runtime.onnx_heads import HeadScores, OnnxHeads
+from model.baselines.static import static_config
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import example_head_inputs, export_heads
-from model.ssvp.heads import ExportableHeads
+from model.ssvp.exportable import ExportableHeads, head_input_names
 from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
+KINDS = [
+    TINY_VIT,
+    SSVP_NANO,
+    replace(TINY_VIT, name="concat", fusion="concat", refine_prompts=False, gate_experts=False),
+    replace(TINY_VIT, name="clip-alone", fusion="none"),
+    replace(TINY_VIT, name="linear", heads="linear"),
+    static_config(TINY_VIT),
+    static_config(SSVP_NANO),
+]
 PARITY = 1e-4  # fp32 on both sides; summation order differs
 NAMES = ("score", "score_global", "score_local", "anomaly_map")
 
 Exported = tuple[SSVP, OnnxHeads]
 
 
-@pytest.fixture(scope="module", params=[TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
+@pytest.fixture(scope="module", params=KINDS, ids=lambda c: c.name)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A model with no parameter at its start value, and its heads after export."""
     config: SSVPConfig = request.param
@@ -31,11 +42,13 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     path: Path = tmp_path_factory.mktemp(config.name) / "heads.onnx"
     export_heads(model.eval(), path)
     cpu = torch.device("cpu")
-    return model, OnnxHeads(path, config.levels, config.map_size_px, cpu, None, threads=2)
+    return model, OnnxHeads(
+        path, head_input_names(config), config.map_size_px, cpu, None, threads=2
+    )
 
 
 def _torch_heads(model: SSVP) -> Callable[..., tuple[torch.Tensor, ...]]:
-    return ExportableHeads(model.heads, model.config.levels)
+    return ExportableHeads(model.heads, model.config)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
@@ -69,4 +82,5 @@ def test_the_text_bank_is_an_input(exported: Exported) -> None:
     with torch.no_grad():
         bank = model.text_bank(["metal nut", "leather"])
     renamed = heads((*inputs[:-1], bank))
-    assert float((renamed.score - heads(inputs).score).abs().max()) > 0.0
+    changes = float((renamed.score - heads(inputs).score).abs().max()) > 0.0
+    assert changes == (model.config.heads != "linear")  # which reads no text

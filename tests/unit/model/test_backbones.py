@@ -136,6 +136,7 @@ def test_tokens_on_grid_take_mean_and_peak_of_finer_maps() -> None:
 def test_large_model_has_the_papers_towers_and_map() -> None:
     """ssvp-large with random weights has the towers' known parameter counts and answers 37 x 37 cells."""
     model = SSVP(SSVP_LARGE).eval()
+    assert model.dino is not None
     clip = sum(p.numel() for p in model.clip.model.visual.parameters())
     dino = sum(p.numel() for p in model.dino.model.parameters())
     assert round(clip / 1e6, 1) == 305.1

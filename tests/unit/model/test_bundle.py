@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from model.bundle import (
-    FILES,
     MANIFEST_FILE,
     BundleError,
     BundleHashError,
@@ -17,12 +16,15 @@ from model.bundle import (
     BundleSchemaError,
     GoldenRecord,
     Manifest,
+    files_of,
     find_bundle,
     read_bundle,
     sha256,
     write_manifest,
 )
 from tests.configs import TINY_VIT
+
+FILES = files_of(TINY_VIT)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
 from model.pretrain import Phase, PretrainConfig
 from model.pretrain_objective import balanced_bce, contrastive_loss, image_loss
+from model.ssvp.heads import SSVPHeads
 from tests.configs import MICRO, TINY_VIT
 
 CPU = torch.device("cpu")
@@ -27,6 +28,7 @@ def _ignore(step: int, total: int, losses: dict[str, float]) -> None:
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
     clip, dino = load_towers(run, MICRO)
+    assert dino is not None
     return {**clip.state_dict(), **{f"dino.{k}": v for k, v in dino.state_dict().items()}}
 
 
@@ -122,9 +124,10 @@ def test_rarity_experts_are_kept_for_the_heads(tmp_path: Path) -> None:
     """The heads of a new model start from the experts that pretraining left."""
     pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
     kept = load_file(tmp_path / checkpoint.RARITY_FILE)
-    rarity = checkpoint.load_untrained(tmp_path, MICRO).heads.rarity
-    assert rarity is not None
-    assert all(torch.equal(v, kept[k]) for k, v in rarity.state_dict().items())
+    heads = checkpoint.load_untrained(tmp_path, MICRO).heads
+    assert isinstance(heads, SSVPHeads)
+    assert heads.rarity is not None
+    assert all(torch.equal(v, kept[k]) for k, v in heads.rarity.state_dict().items())
 
 
 def test_pooling_positions_are_resized_with_the_image() -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from model.config import SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
-from model.ssvp.heads import upsample_and_smooth_matrix
+from model.ssvp.anomaly_map import upsample_and_smooth_matrix
 from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
@@ -94,5 +94,5 @@ def test_frozen_towers_stay_frozen_in_training() -> None:
     before = {k: v.clone() for k, v in model.clip.state_dict().items()}
     model(_images(SSVP_NANO, 2), ["nut", "nut"])
     assert all(torch.equal(v, before[k]) for k, v in model.clip.state_dict().items())
-    assert not any(p.requires_grad for m in (model.clip, model.dino) for p in m.parameters())
+    assert not any(p.requires_grad for m in model.towers() for p in m.parameters())
     assert model.heads.training

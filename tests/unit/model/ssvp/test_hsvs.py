@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.backbones.features import TowerFeatures
 from model.ssvp.hsvs import HSVS, ClassATF, PatchATF
 
 FLOAT_NOISE = 1e-5  # two orders of summation in fp32
@@ -83,7 +84,9 @@ def test_hsvs_starts_as_clip_in_the_joint_space() -> None:
     hsvs = HSVS(4, 2, (6, 6), (5, 5), 5, joint_projection=projection)
     clip, dino = (torch.randn(1, 9, 6), torch.randn(1, 9, 6)), (torch.randn(1, 9, 5),) * 2
     clip_class = torch.randn(1, 4)
-    v_global, v_local = hsvs(clip_class, clip, torch.randn(1, 5), dino)
+    v_global, v_local = hsvs(
+        TowerFeatures(clip_class, clip), TowerFeatures(torch.randn(1, 5), dino)
+    )
     torch.testing.assert_close(v_global, clip_class)
     for level, tokens in enumerate(clip):
         torch.testing.assert_close(v_local[level], tokens @ projection.T)
@@ -94,7 +97,7 @@ def test_hsvs_levels_have_their_own_weights() -> None:
     """A change of one level's fusion leaves the other level alone (D10)."""
     hsvs = HSVS(4, 2, (6, 6), (5, 5), 5)
     clip, dino = (torch.randn(1, 9, 6),) * 2, (torch.randn(1, 9, 5),) * 2
-    tokens = (torch.randn(1, 4), clip, torch.randn(1, 5), dino)
+    tokens = (TowerFeatures(torch.randn(1, 4), clip), TowerFeatures(torch.randn(1, 5), dino))
     _, before = hsvs(*tokens)
     second = hsvs.patch_atf[1]
     assert isinstance(second, PatchATF)
@@ -110,7 +113,8 @@ def test_every_weight_of_hsvs_receives_a_gradient() -> None:
     """No parameter is dead: once fusion is not zero, each one moves the result (D1)."""
     hsvs = _randomised(HSVS(8, 2, (6,), (5,), 5))
     v_global, v_local = hsvs(
-        torch.randn(1, 8), (torch.randn(1, 9, 6),), torch.randn(1, 5), (torch.randn(1, 9, 5),)
+        TowerFeatures(torch.randn(1, 8), (torch.randn(1, 9, 6),)),
+        TowerFeatures(torch.randn(1, 5), (torch.randn(1, 9, 5),)),
     )
     (v_global.square().sum() + v_local[0].square().sum()).backward()
     # A key's bias shifts all logits of a query alike, which a softmax cannot see.

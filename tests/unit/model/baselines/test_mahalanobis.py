@@ -3,7 +3,14 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from model.baseline import GRID, RIDGE, SIZE_PX, cell_features, mahalanobis, score_mahalanobis
+from model.baselines.mahalanobis import (
+    GRID,
+    RIDGE,
+    SIZE_PX,
+    cell_features,
+    mahalanobis,
+    score_mahalanobis,
+)
 from model.types import Sample
 
 
