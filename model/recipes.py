@@ -11,7 +11,7 @@ PAPER = TrainConfig()
 # and the ranking of twins (D18).
 NANO = TrainConfig(
     steps=1200,
-    pairs_per_batch=8,
+    batch_size=16,
     prompt_learning_rate=6e-3,
     head_learning_rate=3e-3,
     losses=LossWeights(ranking=0.5, balanced=True),

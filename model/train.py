@@ -1,10 +1,10 @@
 """Train the heads and prompts on frozen towers with the paper's objective (Algorithm 3).
 
-Knows batches, the optimiser and the schedule. The towers come loaded; nothing here changes them.
+Knows batches of tokens, the optimiser and the schedule. The towers come loaded; nothing here changes them.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
+from model.bundle import PROMPTS_FILE
 from model.checkpoint import (
     CONFIG_FILE,
     HEADS_FILE,
@@ -23,18 +23,20 @@ from model.checkpoint import (
     save_json,
     save_module,
     save_resume,
+    save_towers,
 )
-from model.data.stream import Batch, StreamConfig, batches
-from model.losses import Losses, LossWeights, ssvp_losses
-from model.preprocess import tower_images
+from model.curves import open_curves
+from model.losses import LossWeights, ssvp_losses
 from model.prompts import DEFAULT_PRODUCT
 from model.schedule import cosine_factor, set_learning_rates
-from model.ssvp.heads import HeadOutputs
+from model.seeds import seed_of
+from model.sources import Source
 from model.ssvp.model import SSVP
+from model.tokens import TokenBatch
 
 Progress = Callable[[int, int, dict[str, float]], None]
 SAVE_EVERY_S = 60.0
-STREAM_OFFSET = 1_000_003  # heads see other images than the towers were pretrained on
+RECIPE_FILE = "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,22 @@ class TrainConfig:
     """How to train the heads.
 
     Attributes:
-        steps: optimiser steps.
-        pairs_per_batch: normal/defective pairs a step; the paper's batch of 8 is 4 pairs.
+        epochs: passes over a manifest.
+        steps: optimiser steps on procedural images, which never end.
+        batch_size: images a step; procedural ones come in pairs.
         prompt_learning_rate: of V_bg and V_state.
         head_learning_rate: of everything else.
         weight_decay: of AdamW.
         warmup_steps: linear warm-up before the cosine.
         nameless: chance that a product's name is replaced by "object" (D9).
         losses: weights of the objective's terms.
-        seed: of weights, images and names.
-        workers: processes that render images.
+        seed: of weights, order, images and names.
+        workers: processes that read or render images.
     """
 
-    steps: int = 2000
-    pairs_per_batch: int = 4
+    epochs: int = 15
+    steps: int = 4000
+    batch_size: int = 8
     prompt_learning_rate: float = 5e-4
     head_learning_rate: float = 1e-4
     weight_decay: float = 0.01
@@ -66,9 +70,8 @@ class TrainConfig:
     workers: int = 2
 
 
-def head_parameters(model: SSVP) -> list[nn.Parameter]:
-    """Return what is trained beside the prompts."""
-    return list(model.heads.parameters())
+class OtherRecipeError(Exception):
+    """A run folder holds an unfinished run of another recipe."""
 
 
 def build_optimizer(model: SSVP, config: TrainConfig) -> torch.optim.AdamW:
@@ -76,7 +79,7 @@ def build_optimizer(model: SSVP, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(
         [
             {"params": list(model.prompts.parameters()), "base_lr": config.prompt_learning_rate},
-            {"params": head_parameters(model), "base_lr": config.head_learning_rate},
+            {"params": list(model.heads.parameters()), "base_lr": config.head_learning_rate},
         ],
         lr=config.head_learning_rate,
         weight_decay=config.weight_decay,
@@ -89,28 +92,17 @@ def forget_names(products: list[str], share: float, generator: torch.Generator) 
     return [DEFAULT_PRODUCT if d < share else p for p, d in zip(products, dice, strict=True)]
 
 
-def forward_loss(
-    model: SSVP, batch: Batch, products: list[str], weights: LossWeights, device: torch.device
-) -> tuple[Losses, HeadOutputs]:
-    """Run towers in bf16 without gradients, heads in fp32, and compute the objective."""
-    images = tower_images(batch.images, model.config).to(device)
-    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
-        clip, dino = model.clip(images.clip), model.dino(images.dino)
-    text = model.text_bank(products)
-    outputs: HeadOutputs = model.heads(clip.float(), dino.float(), text)
-    return ssvp_losses(outputs, text, batch.masks.to(device), model.config.grid, weights), outputs
-
-
 def train_step(
     model: SSVP,
-    batch: Batch,
+    batch: TokenBatch,
     products: list[str],
     optimizer: torch.optim.Optimizer,
     weights: LossWeights,
 ) -> dict[str, float]:
     """Take one step and return the value of every term."""
-    device = next(model.heads.parameters()).device
-    losses, _ = forward_loss(model, batch, products, weights, device)
+    text = model.text_bank(products)
+    outputs = model.heads(batch.clip, batch.dino, text)
+    losses = ssvp_losses(outputs, text, batch.masks, model.config.grid, weights)
     optimizer.zero_grad(set_to_none=True)
     losses.total.backward()
     trained = [p for g in optimizer.param_groups for p in g["params"]]
@@ -121,64 +113,89 @@ def train_step(
 
 
 def train(
-    model: SSVP, config: TrainConfig, run_dir: Path, device: torch.device, progress: Progress
+    model: SSVP,
+    config: TrainConfig,
+    source: Source,
+    run_dir: Path,
+    device: torch.device,
+    progress: Progress,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> None:
-    """Train the heads of `model` on procedural pairs; goes on where an earlier call was stopped.
+    """Train the heads of `model`; goes on where an earlier call was stopped, and ends at the same weights.
 
     Args:
-        model: with loaded towers.
+        model: with loaded towers, on `device`.
         config: the recipe.
-        run_dir: receives weights, config and history.
+        source: of the batches.
+        run_dir: receives weights, config, recipe, curves and history.
         device: where to train.
         progress: called after each step with step, total steps and the losses.
+        save_every_s: how often the unfinished run is saved.
+
+    Raises:
+        OtherRecipeError: when `run_dir` holds an unfinished run of another model or recipe.
     """
-    torch.manual_seed(config.seed)
     run_dir.mkdir(parents=True, exist_ok=True)
-    model.to(device).train()
+    model.train()
     optimizer = build_optimizer(model, config)
+    recipe = {"config": model.config.to_dict(), **_described(config), **source.description}
     step, seconds = 0, 0.0
     saved = load_resume(run_dir, device)
     if saved is not None:
+        _check_recipe(saved["recipe"], recipe, run_dir)
         step, seconds = int(saved["step"]), float(saved["seconds"])
         model.prompts.load_state_dict(saved["prompts"])
         model.heads.load_state_dict(saved["heads"])
         optimizer.load_state_dict(saved["optimizer"])
-    last_save = time.monotonic()
-    for batch in _stream(config, model.config.clip_size_px, model.config.dino_size_px, step):
-        began = time.monotonic()
-        # One seed a step: a resumed run draws the same latents and names as one never stopped.
-        torch.manual_seed((config.seed << 32) + step)
-        products = forget_names(batch.products, config.nameless, torch.default_generator)
-        set_learning_rates(optimizer, cosine_factor(step, config.steps, config.warmup_steps))
-        values = train_step(model, batch, products, optimizer, config.losses)
-        step += 1
-        seconds += time.monotonic() - began
-        progress(step, config.steps, values)
-        if time.monotonic() - last_save > SAVE_EVERY_S:
-            last_save = time.monotonic()
-            save_resume(run_dir, _resume_state(model, optimizer, step, seconds))
-    _finish(model.eval(), config, run_dir, seconds, device)
+    save_json(recipe, run_dir / RECIPE_FILE)
+    last_save = began = time.monotonic()
+    with open_curves(run_dir, step) as curves:
+        for batch in source.batches(step):
+            # One seed a step: a resumed run draws the same latents and names as one never stopped.
+            torch.manual_seed(seed_of(config.seed, step))
+            products = forget_names(batch.products, config.nameless, torch.default_generator)
+            set_learning_rates(optimizer, cosine_factor(step, source.steps, config.warmup_steps))
+            values = train_step(model, batch, products, optimizer, config.losses)
+            step += 1
+            curves(step, values)
+            progress(step, source.steps, values)
+            if time.monotonic() - last_save > save_every_s:
+                last_save = time.monotonic()
+                so_far = seconds + last_save - began
+                save_resume(run_dir, _resume_state(model, optimizer, step, so_far, recipe))
+    seconds += time.monotonic() - began
+    _finish(model.eval(), recipe, run_dir, seconds, device)
 
 
-def _stream(config: TrainConfig, clip_px: int, dino_px: int, step: int) -> Iterator[Batch]:
-    return batches(
-        StreamConfig(
-            seed=config.seed + STREAM_OFFSET,
-            size_px=max(clip_px, dino_px),
-            pairs_per_batch=config.pairs_per_batch,
-            first_pair=step * config.pairs_per_batch,
-            batches=config.steps - step,
-            workers=config.workers,
+def _described(config: TrainConfig) -> dict[str, Any]:
+    """Say all that decides the weights; who renders or reads the images does not."""
+    return {"recipe": {k: v for k, v in asdict(config).items() if k != "workers"}}
+
+
+def _check_recipe(started: dict[str, Any], asked: dict[str, Any], run_dir: Path) -> None:
+    if started != _plain(asked):
+        raise OtherRecipeError(
+            f"{run_dir} holds an unfinished run of another recipe; finish that one or take another folder"
         )
-    )
+
+
+def _plain(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {k: _plain(v) for k, v in values.items()}
+    return [_plain(v) for v in values] if isinstance(values, (list, tuple)) else values
 
 
 def _resume_state(
-    model: SSVP, optimizer: torch.optim.Optimizer, step: int, seconds: float
+    model: SSVP,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+    recipe: dict[str, Any],
 ) -> dict[str, Any]:
     return {
         "step": step,
         "seconds": seconds,
+        "recipe": _plain(recipe),
         "prompts": model.prompts.state_dict(),
         "heads": model.heads.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -186,24 +203,13 @@ def _resume_state(
 
 
 def _finish(
-    model: SSVP, config: TrainConfig, run_dir: Path, seconds: float, device: torch.device
+    model: SSVP, recipe: dict[str, Any], run_dir: Path, seconds: float, device: torch.device
 ) -> None:
-    for module, name in (
-        (model.clip.model, CLIP_FILE),
-        (model.dino.model, DINO_FILE),
-        (model.prompts, PROMPTS_FILE),
-        (model.heads, HEADS_FILE),
-    ):
-        save_module(module, run_dir / name)
+    save_towers(model.clip, model.dino, run_dir)
+    save_module(model.prompts, run_dir / PROMPTS_FILE)
+    save_module(model.heads, run_dir / HEADS_FILE)
     save_json(model.config.to_dict(), run_dir / CONFIG_FILE)
-    history = {
-        **load_history(run_dir),
-        "train": {
-            "recipe": asdict(config),
-            "images": 2 * config.pairs_per_batch * config.steps,
-            "training_hours": round(seconds / 3600, 2),
-            "device": str(device),
-        },
-    }
-    save_json(history, run_dir / HISTORY_FILE)
+    made = {k: v for k, v in recipe.items() if k != "config"}
+    made |= {"training_hours": round(seconds / 3600, 2), "device": str(device)}
+    save_json({**load_history(run_dir), "train": made}, run_dir / HISTORY_FILE)
     clear_resume(run_dir)

@@ -8,12 +8,18 @@ import typer
 from rich.console import Console
 
 from model.commands.options import (
+    PROCEDURAL,
+    Change,
+    Data,
     Device,
     Out,
     Preset,
     Seed,
     Workers,
+    changed,
+    config_of,
     device_named,
+    one_line_errors,
     preset_named,
     progress_bar,
 )
@@ -46,31 +52,58 @@ def pretrain(
 
 
 def train(
-    towers: Annotated[Path, typer.Option(help="Run folder that holds the towers.")],
-    out: Out,
-    steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
+    data: Data = PROCEDURAL,
+    config: Annotated[
+        str | None, typer.Option(help="Preset; by default the one the towers were made for.")
+    ] = None,
+    towers: Annotated[
+        Path | None,
+        typer.Option(help="Run folder that holds the towers.  [default: runs/PRESET-towers]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder; an unfinished run goes on.  [default: runs/NAME]"),
+    ] = None,
+    change: Change = (),
+    split: Annotated[
+        str, typer.Option(help="Rows of the manifest to train on: test, train or all.")
+    ] = "test",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the manifest.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps on procedural images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the towers' tokens of a manifest's images, computed once."),
+    ] = None,
     device: Device = "auto",
     workers: Workers = 2,
     seed: Seed = 1,
+    save_every_s: Annotated[
+        float, typer.Option(help="How often an unfinished run is saved, in seconds.")
+    ] = 60.0,
 ) -> None:
     """Train heads and prompts on frozen towers with the paper's objective.
 
-    Example: ssvp train --towers runs/nano-towers --out runs/nano
+    Example: ssvp train --config ssvp-large --data visa.jsonl
+
+    A manifest's test split is the default: in MVTec-AD, VisA and their kin the train split has no anomaly.
     """
-    import torch
+    from model.commands.training import TrainRequest, run_training
 
-    from model.checkpoint import HISTORY_FILE, load_config, load_history, load_untrained, save_json
-    from model.recipes import recipe_for
-    from model.train import train
-
-    config = load_config(towers)
-    recipe = replace(recipe_for(config.name), seed=seed, workers=workers)
-    recipe = recipe if steps is None else replace(recipe, steps=steps)
-    torch.manual_seed(seed)
-    out.mkdir(parents=True, exist_ok=True)
-    save_json(load_history(towers), out / HISTORY_FILE)
-    with progress_bar("train") as progress:
-        train(load_untrained(towers, config), recipe, out, device_named(device), progress)
+    folder = towers or Path("runs") / f"{config or 'nano'}-towers"
+    asked = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
+    request = TrainRequest(
+        towers=folder,
+        config=changed(config_of(config, folder), change),
+        data=data,
+        split=split,
+        recipe={k: v for k, v in asked.items() if v is not None} | {"seed": seed},
+        workers=workers,
+        cache=cache,
+        save_every_s=save_every_s,
+    )
+    with one_line_errors():
+        run_training(request, out or Path("runs") / request.config.name, device_named(device))
 
 
 def export(
@@ -86,20 +119,8 @@ def export(
     Example: ssvp export runs/nano model/bundles/ssvp-nano
     """
     from model.checkpoint import load_history, load_model
-    from model.export import (
-        choose_thresholds,
-        export_bundle,
-        measure_held_out,
-        validation_samples,
-    )
+    from model.export import export_measured
 
-    console = Console(stderr=True)
-    model = load_model(run)
-    console.print("choosing thresholds on procedural images")
-    thresholds = choose_thresholds(model, validation_samples(pairs))
-    console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
-    console.print("measuring on families never trained on")
-    metrics = measure_held_out(model, pairs)
-    console.print_json(data=metrics)
-    export_bundle(model, bundle, version, thresholds, load_history(run), metrics)
-    console.print(f"wrote {bundle}")
+    with one_line_errors():
+        model = load_model(run)
+        export_measured(model, bundle, version, pairs, load_history(run), Console(stderr=True))

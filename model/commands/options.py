@@ -1,6 +1,7 @@
 """Options and progress bars that the commands share. Knows the terminal; the work is done elsewhere."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,10 +22,19 @@ from model.config import PRESETS, SSVPConfig
 if TYPE_CHECKING:
     import torch  # the commands import it: it takes seconds, and `ssvp --help` needs none of it
 
+PROCEDURAL = "procedural"
 Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run in it goes on.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
 Workers = Annotated[int, typer.Option(help="Processes that render images.")]
+Data = Annotated[
+    str,
+    typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs (D18)."),
+]
+Change = Annotated[
+    Sequence[str],
+    typer.Option("--set", help="Change a field of the config: --set fusion=concat. Repeatable."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
 
 
@@ -42,6 +52,47 @@ def preset_named(name: str) -> SSVPConfig:
     if name not in PRESETS:
         raise typer.BadParameter(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def config_of(preset: str | None, towers: Path) -> SSVPConfig:
+    """Return a preset, or, where none is named, the config the towers in a run folder were made for."""
+    from model.checkpoint import CONFIG_FILE, load_config
+
+    if preset is not None:
+        return preset_named(preset)
+    if not (towers / CONFIG_FILE).exists():
+        raise typer.BadParameter(f"{towers} holds no towers; `ssvp fetch` or `ssvp pretrain` do")
+    return load_config(towers)
+
+
+def changed(config: SSVPConfig, changes: Sequence[str]) -> SSVPConfig:
+    """Apply changes of the form `field=value`, the value as JSON or as plain text."""
+    values = config.to_dict()
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {change}: expected FIELD=VALUE")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    try:
+        return SSVPConfig.from_dict(values)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End a command with the message of an error a person can do something about, without a traceback."""
+    from model.data.row import DataLayoutError
+    from model.train import OtherRecipeError
+
+    try:
+        yield
+    except (DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError) as error:
+        Console(stderr=True, soft_wrap=True, markup=False).print(f"error: {error}", style="red")
+        raise typer.Exit(code=1) from None
 
 
 @contextmanager

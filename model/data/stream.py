@@ -96,6 +96,13 @@ def _collate(pairs: list[SamplePair]) -> Batch:
     )
 
 
+def pairs_of(config: StreamConfig) -> Iterator[SamplePair]:
+    """Render the pairs of a stream one by one, in this process."""
+    pairs = _Pairs(config)
+    for index in range(len(pairs)):
+        yield pairs[index]
+
+
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)  # the loader's processes already use every core
     torch.set_num_threads(1)

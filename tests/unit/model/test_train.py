@@ -8,17 +8,28 @@ import pytest
 import torch
 
 from model import checkpoint
-from model import train as training
 from model.config import SSVP_LARGE
-from model.data.stream import Batch, StreamConfig, batches
+from model.curves import CURVES_FILE
+from model.data.images import procedural_images
+from model.data.stream import StreamConfig
 from model.losses import LossWeights
 from model.recipes import NANO, PAPER, recipe_for
+from model.sources import ProceduralSource, epoch_order
 from model.ssvp.model import SSVP
-from model.train import TrainConfig, build_optimizer, forget_names, train, train_step
+from model.tokens import tokens_of
+from model.train import (
+    OtherRecipeError,
+    Progress,
+    TrainConfig,
+    build_optimizer,
+    forget_names,
+    train,
+    train_step,
+)
 from tests.configs import TINY_VIT
 
 CPU = torch.device("cpu")
-QUICK = TrainConfig(steps=6, pairs_per_batch=2, warmup_steps=2, workers=0)
+QUICK = TrainConfig(steps=6, batch_size=4, warmup_steps=2, workers=0)
 
 
 def _model() -> SSVP:
@@ -30,6 +41,16 @@ def _ignore(step: int, total: int, losses: dict[str, float]) -> None:
     """Take a progress report and do nothing with it."""
 
 
+def _source(model: SSVP, config: TrainConfig = QUICK) -> ProceduralSource:
+    return ProceduralSource(model, CPU, config.steps, config.batch_size, config.seed, workers=0)
+
+
+def _train(run: Path, config: TrainConfig = QUICK, progress: Progress = _ignore) -> SSVP:
+    model = _model()
+    train(model, config, _source(model, config), run, CPU, progress, save_every_s=-1.0)
+    return model
+
+
 def _weights(run: Path) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in checkpoint.load_model(run).state_dict().items()}
 
@@ -37,8 +58,8 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 def test_training_drives_the_loss_down_on_a_fixed_batch() -> None:
     """Heads and prompts on random frozen towers overfit four pairs: the objective can be learned."""
     stream = StreamConfig(seed=0, size_px=64, pairs_per_batch=4, first_pair=0, batches=1, workers=0)
-    batch: Batch = next(batches(stream))
     model = _model().train()
+    batch = tokens_of(model, next(procedural_images(stream, TINY_VIT)), CPU)
     config = replace(QUICK, head_learning_rate=3e-3, prompt_learning_rate=3e-3)
     optimizer = build_optimizer(model, config)
     weights = LossWeights(vae=0.0, margin=0.0)
@@ -50,9 +71,8 @@ def test_training_drives_the_loss_down_on_a_fixed_batch() -> None:
 
 def test_training_leaves_the_towers_untouched(tmp_path: Path) -> None:
     """After training, both towers hold the very weights they came with; the heads do not."""
-    model = _model()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    train(model, QUICK, tmp_path / "run", CPU, _ignore)
+    before = {k: v.clone() for k, v in _model().state_dict().items()}
+    _train(tmp_path / "run")
     after = _weights(tmp_path / "run")
     for name, value in before.items():
         if name.startswith(("clip.", "dino.")):
@@ -65,30 +85,57 @@ class _StoppedError(Exception):
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """A run stopped after three steps and started again ends bit for bit where an unstopped one does."""
-    train(_model(), QUICK, tmp_path / "whole", CPU, _ignore)
-    monkeypatch.setattr(training, "SAVE_EVERY_S", -1.0)
+    _train(tmp_path / "whole")
 
     def stop(step: int, total: int, losses: dict[str, float]) -> None:
         if step == 4:
             raise _StoppedError
 
     with pytest.raises(_StoppedError):
-        train(_model(), QUICK, tmp_path / "parts", CPU, stop)
+        _train(tmp_path / "parts", progress=stop)
     assert (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
     seen: list[int] = []
-    train(_model(), QUICK, tmp_path / "parts", CPU, lambda step, *_: seen.append(step))
+    _train(tmp_path / "parts", progress=lambda step, *_: seen.append(step))
     assert seen[0] == 4
     assert not (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    curves = [(tmp_path / run / CURVES_FILE).read_text() for run in ("whole", "parts")]
+    assert curves[0] == curves[1]
+    assert len(curves[0].splitlines()) == 1 + QUICK.steps
+
+
+def test_an_unfinished_run_is_not_finished_by_another_recipe(tmp_path: Path) -> None:
+    """Going on with another learning rate would make weights that no recipe describes: it is refused."""
+
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == 2:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        _train(tmp_path, progress=stop)
+    with pytest.raises(OtherRecipeError, match="another recipe"):
+        _train(tmp_path, replace(QUICK, head_learning_rate=1.0))
+    _train(tmp_path)
+
+
+def test_every_epoch_shows_each_image_once_in_its_own_order() -> None:
+    """15 rows in batches of 4: four batches an epoch, every row once, epochs differ, seeds differ."""
+    order = epoch_order(15, 4, 2, seed=3)
+    assert [len(b) for b in order] == [4, 4, 4, 3] * 2
+    first, second = ([row for batch in order[i : i + 4] for row in batch] for i in (0, 4))
+    assert sorted(first) == sorted(second) == list(range(15))
+    assert first != second
+    assert order == epoch_order(15, 4, 2, seed=3)
+    assert order != epoch_order(15, 4, 2, seed=4)
 
 
 def test_a_finished_run_records_how_it_was_made(tmp_path: Path) -> None:
     """Recipe, number of images, hours and device stand beside the weights."""
-    train(_model(), QUICK, tmp_path, CPU, _ignore)
+    _train(tmp_path)
     history = json.loads((tmp_path / checkpoint.HISTORY_FILE).read_text())["train"]
     assert history["images"] == 2 * 2 * 6
     assert history["recipe"]["seed"] == QUICK.seed

@@ -1,0 +1,8 @@
+"""One seed out of several numbers, so that none of them is lost."""
+
+import numpy as np
+
+
+def seed_of(*parts: int) -> int:
+    """Mix numbers into 32 bits, all that torch's CPU generator keeps of a seed; a shifted one is cut off."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
