@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from model.data.manifest import DataLayoutError
 from model.types import Sample
+
+__all__ = ["DataLayoutError", "FolderItem", "list_items", "read_item"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 GOOD = "good"
-
-
-class DataLayoutError(Exception):
-    """A data set's folder is not laid out as expected."""
 
 
 @dataclass(frozen=True)

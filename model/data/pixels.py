@@ -1,0 +1,96 @@
+"""Decode the image and the mask of a row.
+
+Knows Pillow and the mask conventions of the data sets; knows no folder layout.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from model.data.row import DataLayoutError, ManifestRow, spoken
+from model.types import Sample
+
+_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_HALF = 128  # a JPEG's black is seldom all black: its masks are cut in the middle
+
+
+def read_sample(row: ManifestRow, product: str | None = None) -> Sample:
+    """Decode one row.
+
+    The image is upright RGB, decoded as the service does it. An anomalous row without a mask has an
+    all-False mask here: ask `row.has_pixel_truth` before its pixels are counted.
+
+    Args:
+        row: of a manifest.
+        product: spoken name to use instead of the row's.
+
+    Raises:
+        DataLayoutError: a file cannot be decoded, or mask and image differ in size.
+    """
+    image = read_image(row.image)
+    shape = image.shape[:2]
+    mask = np.zeros(shape, dtype=np.bool_) if row.mask is None else read_mask(row.mask)
+    if mask.shape != shape:
+        raise DataLayoutError(f"mask {row.mask} is {mask.shape}, its image {row.image} is {shape}")
+    return Sample(
+        image=image,
+        mask=mask,
+        category=row.category,
+        product=product or row.product,
+        kind="unknown",
+        defect=None if row.defect is None else spoken(row.defect),
+    )
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Decode an image: EXIF rotation applied, transparency on white, deep grey scaled to its own range.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in _DEEP_MODES:
+            return _scale_to_rgb(np.asarray(upright))
+        if upright.has_transparency_data:
+            opaque = upright.convert("RGBA")
+            white = Image.new("RGBA", opaque.size, "white")
+            upright = Image.alpha_composite(white, opaque)
+        return np.array(upright.convert("RGB"))
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Decode a mask: defective is what is not black, in a JPEG what is nearer to white.
+
+    Colours are looked at, not palette numbers, and each channel by itself: (0, 0, 1) is not black.
+
+    Returns:
+        bool `[H, W]`.
+    """
+    with _opened(path) as mask:
+        lossy = mask.format in ("JPEG", "MPO")
+        upright = ImageOps.exif_transpose(mask)
+        if upright.mode in _DEEP_MODES:
+            return np.asarray(np.asarray(upright) != 0)
+        brightest = np.asarray(upright.convert("RGB")).max(axis=2)  # [H, W, 3] -> [H, W]
+        return np.asarray(brightest >= (_HALF if lossy else 1))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataLayoutError(f"{path} cannot be decoded: {error}") from error
+
+
+def _scale_to_rgb(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    grey = values.astype(np.float32)
+    low, high = float(grey.min()), float(grey.max())
+    scaled = np.full(grey.shape, 128.0) if low == high else (grey - low) * (255.0 / (high - low))
+    return np.repeat(np.rint(scaled).astype(np.uint8)[:, :, None], 3, axis=2)  # [H, W, 3]
