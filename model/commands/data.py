@@ -1,13 +1,73 @@
-"""Look at the images that models are made from."""
+"""List data sets, and look at the images that models are made from."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from model.commands.options import Seed
 
-data_cli = typer.Typer(no_args_is_help=True, help="Look at the images that models are made from.")
+if TYPE_CHECKING:
+    from model.data.manifest import ManifestRow
+
+data_cli = typer.Typer(
+    no_args_is_help=True, help="List data sets; look at the images that models are made from."
+)
+_SPLITS = {"test": ("test",), "train": ("train",), "all": ("train", "test")}
+
+
+@data_cli.command()
+def prepare(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SET",
+            help="mvtec, visa, btad, ksdd2, rsdd, dagm, dtd; folder: your own images.",
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where its files are.")],
+    out: Annotated[Path, typer.Option(help="Manifest to write; .jsonl.")],
+    split: Annotated[str, typer.Option(help="test, train or all.")] = "all",
+    product: Annotated[
+        str | None, typer.Option(help="Spoken product name for a folder of your own.")
+    ] = None,
+) -> None:
+    """Write the manifest of a data set: its images, masks, labels and names.
+
+    Example: ssvp data prepare visa path/to/VisA --out visa.jsonl
+    """
+    from model.data.manifest import DataLayoutError, write_manifest_rows
+    from model.data.sets import SETS
+
+    if name not in SETS:
+        raise typer.BadParameter(f"unknown set {name!r}; known: {', '.join(SETS)}")
+    if split not in _SPLITS:
+        raise typer.BadParameter(f"unknown split {split!r}; known: {', '.join(_SPLITS)}")
+    if out.suffix != ".jsonl":
+        raise typer.BadParameter(f"{out} does not end in .jsonl")
+    if product is not None and name != "folder":
+        raise typer.BadParameter(f"--product is for a folder of your own; {name} has names")
+    try:
+        found = SETS[name].prepare(folder)
+        rows = [row for row in found if row.split in _SPLITS[split]]
+        if not rows:
+            raise DataLayoutError(f"{folder} has no images of split {split}")
+        if product is not None:
+            rows = [replace(row, product=product) for row in rows]
+        write_manifest_rows(rows, out)
+    except (DataLayoutError, OSError) as error:
+        _fail(str(error))
+    Console().print(_table(rows))
+    complaint = SETS[name].complaint(found)
+    if complaint is not None and split != "train":
+        _warn(complaint)
+    without = sum(not row.has_pixel_truth for row in rows)
+    if without:
+        _warn(f"{without} anomalous images have no mask; they count for image-level figures only")
 
 
 @data_cli.command()
@@ -54,3 +114,35 @@ def twins(
     defect = str(pair.anomalous.defect).replace(" ", "-")
     for sample, state in ((pair.normal, "good"), (pair.anomalous, defect)):
         Image.fromarray(sample.image).save(out / f"{family}-{state}.png", optimize=True)
+
+
+def _table(rows: "Sequence[ManifestRow]") -> Table:
+    from model.data.sets import count
+
+    splits = sorted({row.split for row in rows}, reverse=True)
+    table = Table()
+    for name in ("category", "product"):
+        table.add_column(name, no_wrap=True)
+    for split in splits:
+        table.add_column(f"{split}\nnormal", justify="right")
+        table.add_column(f"{split}\nanomalous", justify="right")
+    names = {row.category: row.product for row in rows}
+    for category, product in names.items():
+        of_category = [row for row in rows if row.category == category]
+        counts = [count(of_category, split) for split in splits]
+        table.add_row(category, product, *(str(n) for c in counts for n in (c.normal, c.anomalous)))
+    totals = [count(rows, split) for split in splits]
+    table.add_section()
+    table.add_row("all", "", *(str(n) for c in totals for n in (c.normal, c.anomalous)))
+    return table
+
+
+def _warn(text: str) -> None:
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    console.print(f"warning: {text}", style="yellow")
+
+
+def _fail(text: str) -> NoReturn:
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    console.print(f"error: {text}", style="red")
+    raise typer.Exit(code=2)
