@@ -21,6 +21,8 @@ class LossWeights:
 
     Attributes:
         focal_gamma: focusing exponent of the focal loss.
+        focal_mixed: of the focal loss on P_map, which Algorithm 3 asks for (D4).
+        focal_levels: of the focal loss on the single maps, which the text asks for (D4).
         kl: beta of eq. 9.
         vae: lambda1 of eq. 22.
         margin: lambda2 of eq. 22.
@@ -32,6 +34,8 @@ class LossWeights:
     """
 
     focal_gamma: float = 2.0
+    focal_mixed: float = 1.0
+    focal_levels: float = 1.0
     kl: float = 0.1
     vae: float = 1.0
     margin: float = 0.5
@@ -141,12 +145,11 @@ def ssvp_losses(
     target = mask_on(mask, size)
     experts = upsample(scores.expert_maps.float())  # [B, E, s, s]
     mixed = upsample(scores.grid_map.float()[:, None])[:, 0]  # [B, s, s]
-    focal = focal_loss(mixed, target, weights.focal_gamma, balanced=weights.balanced) + focal_loss(
-        experts,
-        target[:, None].expand_as(experts),
-        weights.focal_gamma,
-        balanced=weights.balanced,
+    focal_mixed, focal_levels = (
+        focal_loss(maps, truth, weights.focal_gamma, balanced=weights.balanced)
+        for maps, truth in ((mixed, target), (experts, target[:, None].expand_as(experts)))
     )
+    focal = weights.focal_mixed * focal_mixed + weights.focal_levels * focal_levels
     image = image_loss(scores.score, label)
     zero = focal.new_zeros(())
     vae = margin = zero

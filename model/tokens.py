@@ -13,13 +13,16 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.backbones.features import TowerFeatures
+from model.config import SSVPConfig
 from model.data.images import ImageBatch, read_row
 from model.data.row import ManifestRow
 from model.preprocess import TowerImages
 from model.ssvp.model import SSVP
+
+LEVEL = "patches."
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,73 +59,71 @@ def tokens_of(model: SSVP, batch: ImageBatch, device: torch.device) -> TokenBatc
 
 
 class TokenCache:
-    """Tokens of single images in a folder, fp16, one file an image.
+    """Tokens of single images in a folder, fp16, one file an image and tower.
 
-    A file belongs to an image as it is (path, size, time of change) and to towers as they are (weights and
-    what the config says of them): neither another product of the same name nor other towers can be taken for
-    it.
+    A file belongs to an image as it is (path, size, time of change) and to a tower as it is (weights and what
+    the config says of it): neither another image of the same name nor another tower can be taken for it.
+    Models that share a tower share its files.
     """
 
     def __init__(self, folder: Path, model: SSVP, device: torch.device) -> None:
         self._folder, self._model, self._device = folder, model, device
-        self._towers = _fingerprint(model)
+        self._towers = {"clip": _fingerprint(model.clip, model.config, "clip")}
+        if model.dino is not None:
+            self._towers["dino"] = _fingerprint(model.dino, model.config, "dino")
         folder.mkdir(parents=True, exist_ok=True)
 
     def fill(self, rows: Sequence[ManifestRow], progress: Callable[[int, int], None]) -> None:
-        """Run the towers on every row whose tokens are not there yet."""
+        """Run the towers on every row whose tokens are not all there yet."""
         for number, row in enumerate(rows):
-            path = self._path(row)
-            if not path.exists():
-                self._write(
-                    tokens_of(self._model, read_row(row, self._model.config), self._device), path
-                )
+            if not all(path.exists() for path in self._paths(row).values()):
+                images = read_row(row, self._model.config)
+                self._write(tokens_of(self._model, images, self._device), self._paths(row))
             progress(number + 1, len(rows))
 
     def read(self, rows: Sequence[ManifestRow]) -> TokenBatch:
-        """Read the tokens of some rows as one batch."""
-        files = [load_file(self._path(row)) for row in rows]
-        joined = {k: torch.cat([f[k] for f in files]).to(self._device) for k in files[0]}
-        masks = joined.pop("masks")
-        clip, dino = (_unpack(joined, tower) for tower in ("clip", "dino"))
-        if clip is None:
-            raise ValueError(f"{self._folder} holds no tokens of the CLIP tower")
+        """Read the tokens of some rows as one batch.
+
+        Raises:
+            FileNotFoundError: for a row that was not there, or was another image, when the cache was filled.
+        """
+        paths = [self._paths(row) for row in rows]
+        clip, masks = self._join([p["clip"] for p in paths])
+        dino = self._join([p["dino"] for p in paths])[0] if "dino" in self._towers else None
         return TokenBatch(clip, dino, masks, [row.product for row in rows])
 
-    def _write(self, batch: TokenBatch, path: Path) -> None:
-        tensors = {**_pack(batch.clip, "clip"), "masks": batch.masks.cpu()}
-        if batch.dino is not None:
-            tensors |= _pack(batch.dino, "dino")
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        save_file(tensors, partial)
-        partial.replace(path)
+    def _join(self, paths: Sequence[Path]) -> tuple[TowerFeatures, Tensor]:
+        files = [load_file(path) for path in paths]
+        joined = {k: torch.cat([f[k] for f in files]).to(self._device) for k in files[0]}
+        levels = sum(k.startswith(LEVEL) for k in joined)
+        patches = tuple(joined[f"{LEVEL}{i}"] for i in range(levels))
+        return TowerFeatures(joined["class"], patches).float(), joined["masks"]
 
-    def _path(self, row: ManifestRow) -> Path:
+    def _write(self, batch: TokenBatch, paths: dict[str, Path]) -> None:
+        for tower, features in (("clip", batch.clip), ("dino", batch.dino)):
+            if features is None:
+                continue
+            tensors = {f"{LEVEL}{i}": t.half() for i, t in enumerate(features.patch_tokens)}
+            tensors |= {"class": features.class_token.half(), "masks": batch.masks}
+            partial = paths[tower].with_suffix(f".{os.getpid()}.partial")
+            save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, partial)
+            partial.replace(paths[tower])
+
+    def _paths(self, row: ManifestRow) -> dict[str, Path]:
         files = [row.image] if row.mask is None else [row.image, row.mask]
         states = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-        key = hashlib.sha256(json.dumps([self._towers, states]).encode()).hexdigest()
-        return self._folder / f"{key[:32]}.safetensors"
+        found = {}
+        for tower, fingerprint in self._towers.items():
+            key = hashlib.sha256(json.dumps([fingerprint, states]).encode()).hexdigest()
+            found[tower] = self._folder / f"{key[:32]}.safetensors"
+        return found
 
 
-def _pack(features: TowerFeatures, tower: str) -> dict[str, Tensor]:
-    named = {f"{tower}.patches.{i}": t for i, t in enumerate(features.patch_tokens)}
-    named[f"{tower}.class"] = features.class_token
-    return {k: v.half().cpu().contiguous() for k, v in named.items()}
-
-
-def _unpack(named: dict[str, Tensor], tower: str) -> TowerFeatures | None:
-    if f"{tower}.class" not in named:
-        return None
-    levels = sum(k.startswith(f"{tower}.patches.") for k in named)
-    patches = (named[f"{tower}.patches.{i}"] for i in range(levels))
-    return TowerFeatures(named[f"{tower}.class"], tuple(patches)).float()
-
-
-def _fingerprint(model: SSVP) -> str:
-    """Return the SHA-256 over the towers' weights and all the config says of what they are shown and asked."""
-    values = model.config.to_dict()
-    facts = {k: v for k, v in values.items() if k.startswith(("clip_", "dino_")) or k == "grid"}
-    digest = hashlib.sha256(json.dumps([facts, model.config.uses_dino]).encode())
-    for tower in model.towers():
-        for tensor in tower.state_dict().values():
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+def _fingerprint(tower: nn.Module, config: SSVPConfig, name: str) -> str:
+    """Return the SHA-256 over a tower's weights and all the config says of what it is shown and asked."""
+    values = config.to_dict()
+    facts = {k: v for k, v in values.items() if k.startswith(f"{name}_") or k == "grid"}
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    for tensor in tower.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

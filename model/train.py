@@ -23,7 +23,6 @@ from model.checkpoint import (
     save_json,
     save_module,
     save_resume,
-    save_towers,
 )
 from model.curves import open_curves
 from model.losses import LossWeights, ssvp_losses
@@ -127,7 +126,7 @@ def train(
         model: with loaded towers, on `device`.
         config: the recipe.
         source: of the batches.
-        run_dir: receives weights, config, recipe, curves and history.
+        run_dir: receives the weights of heads and prompts, config, recipe, curves and history.
         device: where to train.
         progress: called after each step with step, total steps and the losses.
         save_every_s: how often the unfinished run is saved.
@@ -205,7 +204,6 @@ def _resume_state(
 def _finish(
     model: SSVP, recipe: dict[str, Any], run_dir: Path, seconds: float, device: torch.device
 ) -> None:
-    save_towers(model.clip, model.dino, run_dir)
     save_module(model.prompts, run_dir / PROMPTS_FILE)
     save_module(model.heads, run_dir / HEADS_FILE)
     save_json(model.config.to_dict(), run_dir / CONFIG_FILE)

@@ -3,15 +3,22 @@
 Knows how the parts of a training are found; `model.train` trains.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from model.checkpoint import CONFIG_FILE, HISTORY_FILE, load_history, load_untrained, save_json
-from model.commands.options import PROCEDURAL, progress_bar
+from model.checkpoint import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    load_history,
+    load_untrained,
+    save_json,
+    share_towers,
+)
 from model.config import SSVPConfig
 from model.data.manifest import read_manifest
 from model.data.row import DataLayoutError, ManifestRow
@@ -19,7 +26,10 @@ from model.recipes import recipe_for
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import TokenCache
-from model.train import TrainConfig, train
+from model.train import Progress, TrainConfig, train
+
+PROCEDURAL = "procedural"
+ProgressBar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,16 @@ class TrainRequest:
     save_every_s: float = 60.0
 
 
-def run_training(request: TrainRequest, out: Path, device: torch.device) -> None:
+def run_training(
+    request: TrainRequest, out: Path, device: torch.device, progress_bar: ProgressBar
+) -> None:
     """Train, or go on training, in a run folder.
+
+    Args:
+        request: what to train.
+        out: the run folder.
+        device: where to train.
+        progress_bar: opens a bar of that title.
 
     Raises:
         DataLayoutError: the manifest cannot be read or holds nothing to learn from.
@@ -63,11 +81,12 @@ def run_training(request: TrainRequest, out: Path, device: torch.device) -> None
     recipe = _recipe(request)
     torch.manual_seed(recipe.seed)
     model = load_untrained(request.towers, request.config).to(device)
-    source = _source(request, recipe, model, device)
+    source = _source(request, recipe, model, device, progress_bar)
     out.mkdir(parents=True, exist_ok=True)
     save_json(load_history(request.towers), out / HISTORY_FILE)
     with progress_bar("train") as progress:
         train(model, recipe, source, out, device, progress, request.save_every_s)
+    share_towers(request.towers, out)
 
 
 def _recipe(request: TrainRequest) -> TrainConfig:
@@ -86,7 +105,11 @@ def _recipe(request: TrainRequest) -> TrainConfig:
 
 
 def _source(
-    request: TrainRequest, recipe: TrainConfig, model: SSVP, device: torch.device
+    request: TrainRequest,
+    recipe: TrainConfig,
+    model: SSVP,
+    device: torch.device,
+    progress_bar: ProgressBar,
 ) -> Source:
     if request.data == PROCEDURAL:
         return ProceduralSource(

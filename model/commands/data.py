@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model.commands.options import Seed
+from model.commands.options import Seed, progress_bar
 
 if TYPE_CHECKING:
     from model.data.manifest import ManifestRow
@@ -146,3 +146,32 @@ def _fail(text: str) -> NoReturn:
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     console.print(f"error: {text}", style="red")
     raise typer.Exit(code=2)
+
+
+@data_cli.command()
+def render(
+    out: Annotated[Path, typer.Argument(help="Folder to write to, in MVTec-AD's layout.")],
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Normal and anomalous twins; with --held-out per family.")
+    ] = 1000,
+    size: Annotated[int, typer.Option(help="Side of the images in px.")] = 256,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="The families nothing is trained on.")
+    ] = False,
+    seed: Seed = 1,
+) -> None:
+    """Write procedural images to disk, to train or test on like any data set (D18).
+
+    Example: ssvp data render runs/procedural --pairs 2000, then: ssvp data prepare mvtec runs/procedural
+    """
+    from model.data.render import render_held_out, render_training
+
+    with progress_bar("render") as progress:
+
+        def advance(done: int, total: int) -> None:
+            progress(done, total, {})
+
+        if held_out:
+            render_held_out(out, pairs, size, advance)
+        else:
+            render_training(out, pairs, size, seed, advance)

@@ -27,7 +27,7 @@ from model.commands.options import (
 
 def pretrain(
     config: Preset = "ssvp-nano",
-    out: Out = Path("runs/nano-towers"),
+    out: Out = Path("runs/ssvp-nano-towers"),
     steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
     device: Device = "auto",
     workers: Workers = 1,
@@ -38,7 +38,7 @@ def pretrain(
 ) -> None:
     """Pretrain small towers from scratch on procedural images.
 
-    Example: ssvp pretrain --config ssvp-nano --out runs/nano-towers
+    Example: ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
     """
     from model.pretrain import PretrainConfig, pretrain
 
@@ -88,9 +88,9 @@ def train(
 
     A manifest's test split is the default: in MVTec-AD, VisA and their kin the train split has no anomaly.
     """
-    from model.commands.training import TrainRequest, run_training
+    from model.training import TrainRequest, run_training
 
-    folder = towers or Path("runs") / f"{config or 'nano'}-towers"
+    folder = towers or Path("runs") / f"{config or 'ssvp-nano'}-towers"
     asked = {"epochs": epochs, "steps": steps, "batch_size": batch_size}
     request = TrainRequest(
         towers=folder,
@@ -103,7 +103,8 @@ def train(
         save_every_s=save_every_s,
     )
     with one_line_errors():
-        run_training(request, out or Path("runs") / request.config.name, device_named(device))
+        run_folder = out or Path("runs") / request.config.name
+        run_training(request, run_folder, device_named(device), progress_bar)
 
 
 def export(
@@ -116,7 +117,7 @@ def export(
 ) -> None:
     """Write a model bundle.
 
-    Example: ssvp export runs/nano model/bundles/ssvp-nano
+    Example: ssvp export runs/ssvp-nano model/bundles/ssvp-nano
     """
     from model.checkpoint import load_history, load_model
     from model.export import export_measured

@@ -48,6 +48,7 @@ def _source(model: SSVP, config: TrainConfig = QUICK) -> ProceduralSource:
 def _train(run: Path, config: TrainConfig = QUICK, progress: Progress = _ignore) -> SSVP:
     model = _model()
     train(model, config, _source(model, config), run, CPU, progress, save_every_s=-1.0)
+    checkpoint.save_towers(model.clip, model.dino, run)
     return model
 
 

@@ -1,0 +1,74 @@
+"""A table as a matrix of runs: every row, seed and data set that there is, one after another."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from model.reproduce.runs import Bench, Run, TowersMissingError
+from model.reproduce.summary import Cell, cells, save_table
+from model.reproduce.variants import STATIC, TABLES, Variant
+
+AUXILIARY = "visa"
+TARGETS = ("mvtec", "visa", "btad", "ksdd2", "rsdd", "dagm", "dtd")
+
+
+def protocol(data: Path, table: str) -> list[tuple[Path, Path]]:
+    """Return pairs of manifests, trained on and tested on: the paper's cross-data-set protocol.
+
+    VisA is what is trained on, and every other set is tested; VisA itself is tested after training on
+    MVTec-AD. All tables but the first are about MVTec-AD alone.
+
+    Args:
+        data: folder with the manifests, each named after its set, `visa.jsonl`.
+        table: its name.
+    """
+    pairs = []
+    for target in TARGETS if table == "1" else ("mvtec",):
+        source = "mvtec" if target == AUXILIARY else AUXILIARY
+        pairs.append((data / f"{source}.jsonl", data / f"{target}.jsonl"))
+    return [(s, t) for s, t in pairs if s.exists() and t.exists()]
+
+
+def reproduce(
+    table: str,
+    bench: Bench,
+    pairs: Sequence[tuple[Path, Path]],
+    seeds: int,
+    tell: Callable[[str], None],
+) -> Path:
+    """Run what has not been run of a table and write its summary; call it again after a stop.
+
+    Args:
+        table: a name in `TABLES`.
+        bench: what the runs share.
+        pairs: manifests trained on and tested on.
+        seeds: how many seeds each row is trained from, 1, 2, ...
+        tell: told each finished row.
+
+    Returns:
+        The summary, Markdown.
+    """
+    found: list[Cell] = []
+    missing: list[str] = []
+    for variant in TABLES[table]:
+        try:
+            for train_on, test_on in pairs:
+                row = list(_row(table, bench, variant, train_on, test_on, seeds))
+                found += row
+                tell(f"{variant.label}, {test_on.stem}: " + _line(row))
+                save_table(table, found, missing, bench.out)
+        except TowersMissingError as error:
+            missing.append(str(error))
+            tell(f"not run: {error}")
+    return save_table(table, found, missing, bench.out)
+
+
+def _row(
+    table: str, bench: Bench, variant: Variant, train_on: Path, test_on: Path, seeds: int
+) -> list[Cell]:
+    tries = 1 if variant is STATIC else seeds  # nothing in it is drawn
+    runs = [Run(bench, variant, train_on, seed) for seed in range(1, tries + 1)]
+    return list(cells(table, variant.label, test_on.stem, [r.report(test_on) for r in runs]))
+
+
+def _line(row: Sequence[Cell]) -> str:
+    return ", ".join(f"{c.metric} {c.ours:.2f}" for c in row[:6] if c.ours is not None)
