@@ -67,9 +67,10 @@ class TorchPrediction:
 @torch.inference_mode()
 def predict_torch(model: SSVP, samples: list[Sample]) -> list[TorchPrediction]:
     """Run the whole model in torch, the reference that the exported bundle is held against."""
-    images = collate([preprocess(s.image, model.config) for s in samples])
+    device = next(model.parameters()).device
+    images = collate([preprocess(s.image, model.config) for s in samples]).to(device)
     outputs = model(images, [s.product for s in samples]).scores
-    maps = model.heads.anomaly_map(outputs.grid_map).numpy()
+    maps = model.heads.anomaly_map(outputs.grid_map).cpu().numpy()
     return [
         TorchPrediction(float(score), anomaly_map)
         for score, anomaly_map in zip(outputs.score, maps, strict=True)
@@ -219,6 +220,7 @@ def export_measured(
     version: str,
     pairs: int,
     training: dict[str, Any],
+    device: torch.device,
     console: Console,
 ) -> None:
     """Choose thresholds, measure and write a bundle, telling the console what was found.
@@ -229,13 +231,15 @@ def export_measured(
         version: see `export_bundle`.
         pairs: procedural pairs for the thresholds, and per held-out family.
         training: see `export_bundle`.
+        device: where to measure.
         console: for people.
     """
+    model.to(device)
     console.print("choosing thresholds on procedural images")
     thresholds = choose_thresholds(model, validation_samples(pairs))
     console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")
     console.print("measuring on families never trained on")
     metrics = measure_held_out(model, pairs)
     console.print_json(data=metrics)
-    export_bundle(model, folder, version, thresholds, training, metrics)
+    export_bundle(model.cpu(), folder, version, thresholds, training, metrics)
     console.print(f"wrote {folder}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.commands.options import one_line_errors
+from model.commands.options import Device, device_named, one_line_errors
 
 build_cli = typer.Typer(no_args_is_help=True, help="Build bundles that need no training.")
 
@@ -19,6 +19,7 @@ def static(
     pairs: Annotated[
         int, typer.Option(help="Procedural pairs to choose thresholds and to measure on.")
     ] = 20,
+    device: Device = "auto",
 ) -> None:
     """Write a bundle of the CLIP tower with a fixed ensemble of prompts, after WinCLIP.
 
@@ -31,4 +32,5 @@ def static(
     with one_line_errors():
         config = static_config(load_config(towers))
         model = load_untrained(towers, config).eval()
-        export_measured(model, out, version, pairs, load_history(towers), Console(stderr=True))
+        history, where = load_history(towers), device_named(device)
+        export_measured(model, out, version, pairs, history, where, Console(stderr=True))

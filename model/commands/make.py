@@ -114,6 +114,7 @@ def export(
     pairs: Annotated[
         int, typer.Option(help="Procedural pairs for thresholds, and per held-out family.")
     ] = 300,
+    device: Device = "auto",
 ) -> None:
     """Write a model bundle.
 
@@ -124,4 +125,5 @@ def export(
 
     with one_line_errors():
         model = load_model(run)
-        export_measured(model, bundle, version, pairs, load_history(run), Console(stderr=True))
+        history, where = load_history(run), device_named(device)
+        export_measured(model, bundle, version, pairs, history, where, Console(stderr=True))

@@ -1,5 +1,6 @@
 """The figures of a table's runs, ours beside the paper's: mean and spread over seeds, as JSON and Markdown."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -82,7 +83,7 @@ def _figure(
     else:
         part = report["macro"] if category is None else report["categories"][category]
     value = part.get(metric)
-    return None if value is None else float(value)
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _markdown(found: Sequence[Cell], missing: Sequence[str]) -> list[str]:

@@ -1,0 +1,124 @@
+"""The matrix of runs on rendered images: every row once, nothing twice, the paper's figures beside ours."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import CONFIG_FILE, save_json, save_towers
+from model.data.manifest import write_manifest_rows
+from model.reproduce import runs as reproduce_runs
+from model.reproduce.matrix import protocol, reproduce
+from model.reproduce.paper import paper_value
+from model.reproduce.runs import Bench, Run
+from model.reproduce.summary import cells
+from model.reproduce.variants import FULL, TABLES
+from model.ssvp.model import SSVP
+from model.train import Progress
+from tests.configs import TINY_VIT
+from tests.unit.model.test_sources import rows_of
+
+
+@contextmanager
+def _no_bar(title: str) -> Iterator[Progress]:
+    yield lambda step, total, losses: None
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return towers, two manifests and a cache, all tiny."""
+    torch.manual_seed(0)
+    model = SSVP(TINY_VIT)
+    towers = tmp_path / "towers"
+    towers.mkdir()
+    save_towers(model.clip, model.dino, towers)
+    save_json(TINY_VIT.to_dict(), towers / CONFIG_FILE)
+    rows = rows_of(tmp_path / "data")
+    for name in ("visa", "mvtec"):
+        write_manifest_rows(rows, tmp_path / f"{name}.jsonl")
+    recipe = {"epochs": 1, "batch_size": 4}
+    cache = tmp_path / "cache"
+    return Bench(towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar)
+
+
+def test_ablation_runs_every_row_and_goes_on_where_it_was(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table 3 from nothing; called again it trains and measures nothing, and says the same."""
+    pairs = protocol(tmp_path, "3")
+    assert pairs == [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    summary = reproduce("3", bench, pairs, seeds=2, tell=lambda _: None)
+    found = json.loads((bench.out / "table-3.json").read_text())
+    assert [c["row"] for c in found["cells"][::2]] == [v.label for v in TABLES["3"]]
+    assert all(c["seeds"] == 2 and 0.0 <= c["ours"] <= 100.0 for c in found["cells"])
+    text = summary.read_text()
+    assert "(93.0)" in text
+    monkeypatch.setattr(reproduce_runs, "run_training", None)  # calling it would fail
+    monkeypatch.setattr(reproduce_runs, "measure", None)
+    assert reproduce("3", bench, pairs, seeds=2, tell=lambda _: None).read_text() == text
+
+
+def test_tables_share_runs(bench: Bench, tmp_path: Path) -> None:
+    """The full model is one run, whichever table asks for it; another seed or recipe is another."""
+    run = Run(bench, FULL, tmp_path / "visa.jsonl", 1)
+    same = next(v for v in TABLES["4"] if v.label == "full")
+    assert Run(bench, same, tmp_path / "visa.jsonl", 1).folder == run.folder
+    assert Run(bench, FULL, tmp_path / "visa.jsonl", 2).folder != run.folder
+    assert Run(bench, FULL, tmp_path / "mvtec.jsonl", 1).folder != run.folder
+    other = replace(bench, recipe={"epochs": 2})
+    assert Run(other, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
+
+
+def test_baselines_and_alignment_come_from_the_same_command(bench: Bench, tmp_path: Path) -> None:
+    """Table 1 holds the untrained and the linear row beside ours; table 4 the figures of alignment."""
+    pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    reproduce("1", bench, pairs, seeds=1, tell=lambda _: None)
+    found = json.loads((bench.out / "table-1.json").read_text())["cells"]
+    assert {c["row"] for c in found} == {"static prompts", "linear head on DINO", "SSVP"}
+    assert {c["metric"] for c in found} >= {"image_auroc", "pixel_auroc", "pro"}
+    reproduce("4", bench, pairs, seeds=1, tell=lambda _: None)
+    alignment = json.loads((bench.out / "table-4.json").read_text())["cells"]
+    assert {c["metric"] for c in alignment} == {"TIR-FG", "SCD-normal", "SCD-abnormal"}
+    assert all(-1.0 <= c["ours"] <= 2.0 for c in alignment)
+
+
+def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path: Path) -> None:
+    """Table 5 runs the row whose towers are there and names the others."""
+    pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    told: list[str] = []
+    reproduce("5", bench, pairs, seeds=1, tell=told.append)
+    found = json.loads((bench.out / "table-5.json").read_text())
+    assert {c["row"] for c in found["cells"]} == {"DINOv3 ViT-L"}
+    assert len(found["not_run"]) == 4
+
+
+def test_visa_is_tested_after_training_on_mvtec(tmp_path: Path) -> None:
+    """The cross-data-set protocol never tests on what it trained on; absent sets are left out."""
+    for name in ("visa", "mvtec", "btad"):
+        (tmp_path / f"{name}.jsonl").touch()
+    pairs = [(s.stem, t.stem) for s, t in protocol(tmp_path, "1")]
+    assert pairs == [("visa", "mvtec"), ("mvtec", "visa"), ("visa", "btad")]
+
+
+def test_paper_values_are_found_by_row_set_and_class() -> None:
+    """One figure of each table, as the paper prints it."""
+    assert paper_value("1", "SSVP", "visa", None, "pro") == 90.5
+    assert paper_value("1", "static prompts", "mvtec", None, "image_auroc") == 88.7
+    assert paper_value("2", "SSVP", "mvtec", "metal_nut", "image_auroc") == 78.8
+    assert paper_value("3", "D", "mvtec", None, "pixel_auroc") == 92.5
+    assert paper_value("3", "D", "btad", None, "pixel_auroc") is None
+    assert paper_value("4", "full", "mvtec", None, "TIR-FG") == 0.4425
+    assert paper_value("5", "DINOv3 ViT-B", "mvtec", None, "image_auroc") == 92.2
+
+
+def test_a_cell_is_mean_and_spread_of_its_seeds() -> None:
+    """Two seeds of .5 and .7: 60 ± 14.14 percent; an undefined figure is left out of both."""
+    reports = [{"macro": {"image_auroc": v, "pixel_auroc": float("nan")}} for v in (0.5, 0.7)]
+    image, pixel = cells("3", "D", "mvtec", reports)
+    assert image.ours == pytest.approx(60.0)
+    assert image.spread == pytest.approx(14.142, abs=1e-3)
+    assert (pixel.ours, pixel.seeds) == (None, 0)
