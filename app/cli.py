@@ -79,28 +79,37 @@ def evaluate(
         typer.Argument(help="Bundle folder, name of a shipped one, or mahalanobis: the baseline."),
     ],
     data: Annotated[
-        str, typer.Option(help="Folder in MVTec-AD's layout, or 'procedural': held-out families.")
+        str,
+        typer.Option(
+            help="Manifest of `ssvp data prepare`, folder in MVTec-AD's layout, or 'procedural', the held-out"
+            " families."
+        ),
     ] = "procedural",
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.md.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.json, report.md and pictures.html.")
+    ] = None,
     product: Annotated[
         str | None, typer.Option(help="Product name to use instead of each category's.")
     ] = None,
     pairs: Annotated[int, typer.Option(help="Procedural pairs per family.")] = 200,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Pictures per category in the report; 0: none.")
+    ] = 6,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:0.")] = "auto",
 ) -> None:
     """Measure a bundle on images it was not trained on.
 
-    Example: ssvp evaluate ssvp-nano --data path/to/mvtec --out runs/evaluate
+    Example: ssvp evaluate ssvp-nano --data mvtec.jsonl --out runs/evaluate
     """
+    from app.evaluation import EvaluationRequest
     from app.evaluation import evaluate as measure
-    from model.data.folder import DataLayoutError
+    from model.data.row import DataLayoutError
 
+    request = EvaluationRequest(bundle, data, product, pairs, device, out, pictures)
     try:
-        report = measure(bundle, data, product, pairs, device, Console())
+        measure(request, Console())
     except (StartError, DataLayoutError) as error:
         raise typer.BadParameter(str(error)) from None
-    if out is not None:
-        report.save(out)
 
 
 def read_settings() -> Settings:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -14,53 +15,97 @@ from rich.table import Table
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
 from model.baselines.mahalanobis import score_mahalanobis
-from model.data.folder import list_items, read_item
 from model.data.held_out import held_out_samples
+from model.data.manifest import open_data, read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
-from model.evaluate import Report, Scored, Scorer, measure
+from model.evaluate import Scored, Scorer, measure
+from model.pictures import Gallery
+from model.report import SHORT_COLUMNS, About, save_report, table
 from model.types import Sample
 
 PROCEDURAL = "procedural"
 BASELINE = "mahalanobis"
+TERMINAL_HEADINGS = ("I-AUROC", "F1-max", "I-AP", "P-AUROC", "P-AP", "PRO")  # of SHORT_COLUMNS
 
 
 @dataclass(frozen=True)
-class Source:
-    """Samples and how many there are."""
+class EvaluationRequest:
+    """What to measure on what.
 
-    samples: Iterable[Sample]
-    count: int
-
-
-def evaluate(
-    bundle: str, data: str, product: str | None, pairs: int, device: str, console: Console
-) -> Report:
-    """Measure a bundle and print the table.
-
-    Args:
+    Attributes:
         bundle: folder, name of a shipped bundle, or `BASELINE` for the one that has learned nothing.
-        data: folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
+        data: manifest, folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
         product: product name to use instead of each category's.
         pairs: procedural pairs per family.
         device: `auto`, `cpu` or `cuda:0`.
-        console: where the table goes.
+        out: folder for report and pictures, or None.
+        pictures: pictures per category.
+    """
+
+    bundle: str
+    data: str
+    product: str | None
+    pairs: int
+    device: str
+    out: Path | None
+    pictures: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Samples, how many there are, and the data set's name where all are of one."""
+
+    samples: Iterable[Sample]
+    count: int
+    dataset: str | None = None
+
+
+def evaluate(request: EvaluationRequest, console: Console) -> None:
+    """Measure, print the table and write the report.
 
     Raises:
-        model.data.folder.DataLayoutError: the folder is not in that layout.
+        model.data.row.DataLayoutError: the data cannot be read.
         StartError: the bundle or the device cannot be used.
     """
-    source = _source(data, product, pairs)
-    scorer = score_mahalanobis if bundle == BASELINE else _scorer(load_runtime(bundle, device))
+    source = _source(request)
+    scorer, name = _scorer(request)
+    gallery = Gallery(request.pictures if request.out else 0)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("evaluate", total=source.count)
         report = measure(
-            source.samples, scorer, progress=lambda count: progress.advance(task, count)
+            source.samples,
+            scorer,
+            progress=lambda count: progress.advance(task, count),
+            watch=gallery.add,
         )
-    console.print(_table(report))
-    return report
+    about = About(name, Path(request.data).name, source.dataset)
+    console.print(_for_terminal(table(report, about, SHORT_COLUMNS)))
+    if request.out is not None:
+        save_report(report, about, request.out)
+        if request.pictures:
+            gallery.save(request.out, f"{about.model} on {about.data}")
 
 
-def _scorer(runtime: Runtime) -> Scorer:
+def _for_terminal(rows: Sequence[Sequence[str]]) -> Table:
+    """Lay the table out for 80 columns: a defect stands indented below its category."""
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column("category", no_wrap=True)
+    for name in ("images", *TERMINAL_HEADINGS):
+        shown.add_column(name, justify="right")
+    for category, defect, images, *figures in rows[1:]:
+        name = category if defect == "all" else f"  {defect}"
+        shown.add_row(name, images, *figures, style="bold" if defect == "all" else "")
+    return shown
+
+
+def _scorer(request: EvaluationRequest) -> tuple[Scorer, str]:
+    if request.bundle == BASELINE:
+        return score_mahalanobis, BASELINE
+    runtime = load_runtime(request.bundle, request.device)
+    return _runtime_scorer(runtime), f"{runtime.info.name} {runtime.info.version}"
+
+
+def _runtime_scorer(runtime: Runtime) -> Scorer:
     def score(samples: Sequence[Sample]) -> list[Scored]:
         queries = [Query(runtime.prepare(s.image), s.product) for s in samples]
         return [Scored(p.score, p.anomaly_map) for p in runtime.predict(queries)]
@@ -68,18 +113,13 @@ def _scorer(runtime: Runtime) -> Scorer:
     return score
 
 
-def _source(data: str, product: str | None, pairs: int) -> Source:
-    if data == PROCEDURAL:
-        samples = held_out_samples(pairs, size_px=256)
+def _source(request: EvaluationRequest) -> _Source:
+    product = request.product
+    if request.data == PROCEDURAL:
+        samples = held_out_samples(request.pairs, size_px=256)
         renamed = (s if product is None else replace(s, product=product) for s in samples)
-        return Source(renamed, 2 * pairs * len(HELD_OUT_FAMILIES))
-    items = list_items(Path(data))
-    return Source((read_item(item, product) for item in items), len(items))
-
-
-def _table(report: Report) -> Table:
-    heading, *rows = report.rows()
-    table = Table(*heading)
-    for row in rows:
-        table.add_row(*row)
-    return table
+        return _Source(renamed, 2 * request.pairs * len(HELD_OUT_FAMILIES))
+    rows = open_data(Path(request.data))
+    names = {r.dataset for r in rows}
+    dataset = names.pop() if len(names) == 1 else None
+    return _Source((read_sample(row, product) for row in rows), len(rows), dataset)

@@ -6,7 +6,7 @@ module asks which preset it works for.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -33,11 +33,13 @@ class SSVPConfig:
         clip_model: open_clip architecture name, or a free label where `clip_config` is given.
         clip_config: open_clip model config (`embed_dim`, `vision_cfg`, `text_cfg`, ...); empty: the one
             open_clip registers under `clip_model`.
+        clip_weights: open_clip's tag of published weights, `openai`; empty where there are none.
         clip_size_px: side of the square image the CLIP tower sees.
         clip_blocks: blocks whose patch tokens are used, one a level; the last one must be the tower's last.
         clip_mean: per-channel mean of the CLIP tower's input, for values in [0, 1].
         clip_std: per-channel standard deviation, likewise.
         dino_model: timm architecture name.
+        dino_weights: timm's tag of published weights, `lvd1689m`; empty where there are none.
         dino_kwargs: constructor arguments that override that architecture's own.
         dino_size_px, dino_blocks, dino_mean, dino_std: as for CLIP; any last block (D11).
         grid: side of the patch grid both towers are brought to.
@@ -74,9 +76,11 @@ class SSVPConfig:
     grid: int
     map_size_px: int
     clip_config: Mapping[str, Any] = field(default_factory=dict)
+    clip_weights: str = ""
     clip_mean: tuple[float, float, float] = OPENAI_MEAN
     clip_std: tuple[float, float, float] = OPENAI_STD
     dino_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    dino_weights: str = ""
     dino_mean: tuple[float, float, float] = IMAGENET_MEAN
     dino_std: tuple[float, float, float] = IMAGENET_STD
     clip_tokens: str = "blocks"
@@ -168,13 +172,30 @@ class SSVPConfig:
 SSVP_LARGE = SSVPConfig(
     name="ssvp-large",
     clip_model="ViT-L-14-336-quickgelu",
+    clip_weights="openai",
     clip_size_px=518,
     clip_blocks=(6, 12, 18, 24),
     dino_model="vit_large_patch16_dinov3",
+    dino_weights="lvd1689m",
     dino_size_px=592,
     dino_blocks=(3, 6, 9, 11),
     grid=37,
     map_size_px=518,
+)
+
+SSVP_BASE = replace(
+    SSVP_LARGE,
+    name="ssvp-base",
+    clip_model="ViT-B-16-quickgelu",
+    clip_size_px=592,
+    clip_blocks=(3, 6, 9, 12),
+    dino_model="vit_base_patch16_dinov3",
+    dino_blocks=(3, 6, 9, 12),
+)
+
+# The structure tower is the cheaper half then: a ConvNeXt's stages in place of a ViT's blocks (D17).
+SSVP_FAST = replace(
+    SSVP_BASE, name="ssvp-fast", dino_model="convnext_tiny", dino_blocks=(1, 2, 3, 4)
 )
 
 SSVP_NANO = SSVPConfig(
@@ -218,4 +239,4 @@ SSVP_NANO = SSVPConfig(
     smoothing_sigma_px=4.0,
 )
 
-PRESETS: Mapping[str, SSVPConfig] = {c.name: c for c in (SSVP_LARGE, SSVP_NANO)}
+PRESETS: Mapping[str, SSVPConfig] = {c.name: c for c in (SSVP_LARGE, SSVP_BASE, SSVP_FAST, SSVP_NANO)}

@@ -1,19 +1,19 @@
 """Measure anything that scores images, zero-shot, on anything that yields samples.
 
-Knows samples and metrics. The scorer comes from outside, so that what is measured is what serves.
+Knows samples and metrics. The scorer comes from outside, so that what is measured is what serves; how a report
+is written is `model.report`'s.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.metrics import auroc
+from model.metrics import auroc, average_precision, f1_max
+from model.pixel_metrics import UNDEFINED, pixel_figures
 from model.types import Sample
 
 
@@ -26,6 +26,7 @@ class Scored:
 
 
 Scorer = Callable[[Sequence[Sample]], list[Scored]]
+Watch = Callable[[Sample, Scored], None]
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,21 @@ class DefectReport:
 
 @dataclass(frozen=True)
 class CategoryReport:
-    """One category; pixel AUROC over all its images, normal ones included."""
+    """One category; pixel-level figures over all its images, normal ones included.
+
+    All figures lie in [0, 1] and are NaN where they are undefined: with one class of images, or, for pixels,
+    where the mask of an anomalous image is not known.
+    """
 
     normal: int
     anomalous: int
     image_auroc: float
+    image_f1_max: float
+    image_ap: float
     pixel_auroc: float
+    pixel_ap: float
+    pro: float
+    pro_200_steps: float
     defects: dict[str, DefectReport]
 
 
@@ -53,7 +63,12 @@ class MacroReport:
     """Means over categories, and over all defects of all categories for `defect_pixel_auroc`."""
 
     image_auroc: float
+    image_f1_max: float
+    image_ap: float
     pixel_auroc: float
+    pixel_ap: float
+    pro: float
+    pro_200_steps: float
     defect_pixel_auroc: float
 
 
@@ -64,41 +79,20 @@ class Report:
     macro: MacroReport
     categories: dict[str, CategoryReport]
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return heading and rows of the table: each category, its defects, the means."""
-        rows = [("category", "defect", "images", "image AUROC", "pixel AUROC")]
-        for name, category in self.categories.items():
-            total = category.normal + category.anomalous
-            rows.append((name, "all", str(total), *_figures(category)))
-            rows += [
-                ("", defect, str(found.images), *_figures(found))
-                for defect, found in category.defects.items()
-            ]
-        rows.append(("mean", "all", "", *_figures(self.macro)))
-        rows.append(("mean", "per defect", "", "", f"{self.macro.defect_pixel_auroc:.3f}"))
-        return rows
-
-    def save(self, folder: Path) -> None:
-        """Write the report as `report.json` and, for people, `report.md`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
-        heading, *rows = (f"| {' | '.join(row)} |" for row in self.rows())
-        ruler = "|---|---|--:|--:|--:|"
-        (folder / "report.md").write_text("\n".join([heading, ruler, *rows]) + "\n")
-
-
-def _figures(found: CategoryReport | DefectReport | MacroReport) -> tuple[str, str]:
-    return f"{found.image_auroc:.3f}", f"{found.pixel_auroc:.3f}"
+    @property
+    def images(self) -> int:
+        """How many images were measured."""
+        return sum(c.normal + c.anomalous for c in self.categories.values())
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """One image after scoring; the mask at the map's size."""
+    """One image after scoring; the mask at the map's size, None where it is not known."""
 
     defect: str | None
     score: float
     anomaly_map: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None
 
 
 def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -114,25 +108,32 @@ def measure(
     scorer: Scorer,
     batch_size: int = 8,
     progress: Callable[[int], None] = lambda _: None,
+    watch: Watch = lambda *_: None,
 ) -> Report:
     """Score every sample and compute the figures per category and defect.
 
     Args:
         samples: normal and anomalous images of any categories, in any order.
-        scorer: called with up to `batch_size` samples.
+        scorer: called with up to `batch_size` samples, in their order.
         batch_size: images a call.
         progress: called with the number of images after each call.
+        watch: shown each sample with its answer, for whoever wants pictures.
     """
     measured: dict[str, list[_Measured]] = {}
     for batch in _batched(samples, batch_size):
         for sample, scored in zip(batch, scorer(batch), strict=True):
-            height, width = scored.anomaly_map.shape
-            mask = resize_mask(sample.mask, (height, width))
-            item = _Measured(sample.defect, scored.score, scored.anomaly_map, mask)
-            measured.setdefault(sample.category, []).append(item)
+            measured.setdefault(sample.category, []).append(_measured(sample, scored))
+            watch(sample, scored)
         progress(len(batch))
     categories = {name: _category_report(items) for name, items in sorted(measured.items())}
     return Report(_macro_report(categories), categories)
+
+
+def _measured(sample: Sample, scored: Scored) -> _Measured:
+    known = sample.defect is None or bool(sample.mask.any())  # nobody drew a mask without a pixel
+    height, width = scored.anomaly_map.shape
+    mask = resize_mask(sample.mask, (height, width)) if known else None
+    return _Measured(sample.defect, scored.score, scored.anomaly_map, mask)
 
 
 def _batched(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
@@ -141,14 +142,16 @@ def _batched(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
         yield batch
 
 
-def _image_auroc(items: list[_Measured]) -> float:
+def _pixels(items: list[_Measured]) -> tuple[float, float, float, float]:
+    masks = [i.mask for i in items if i.mask is not None]
+    complete = len(masks) == len(items)
+    found = pixel_figures([i.anomaly_map for i in items], masks) if complete else UNDEFINED
+    return found.auroc, found.ap, found.pro, found.pro_200_steps
+
+
+def _images(items: list[_Measured]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     label = np.array([i.defect is not None for i in items])
-    return auroc(label, np.array([i.score for i in items], dtype=np.float32))
-
-
-def _pixel_auroc(items: list[_Measured]) -> float:
-    label = np.concatenate([i.mask.ravel() for i in items])
-    return auroc(label, np.concatenate([i.anomaly_map.ravel() for i in items]))
+    return label, np.array([i.score for i in items], dtype=np.float32)
 
 
 def _category_report(items: list[_Measured]) -> CategoryReport:
@@ -157,26 +160,44 @@ def _category_report(items: list[_Measured]) -> CategoryReport:
     for item in items:
         if item.defect is not None:
             by_defect.setdefault(item.defect, []).append(item)
+    label, score = _images(items)
+    pixel_auroc, pixel_ap, pro, pro_200_steps = _pixels(items)
     return CategoryReport(
         normal=len(normal),
         anomalous=len(items) - len(normal),
-        image_auroc=_image_auroc(items),
-        pixel_auroc=_pixel_auroc(items),
+        image_auroc=auroc(label, score),
+        image_f1_max=f1_max(label, score),
+        image_ap=average_precision(label, score),
+        pixel_auroc=pixel_auroc,
+        pixel_ap=pixel_ap,
+        pro=pro,
+        pro_200_steps=pro_200_steps,
         defects={
-            name: DefectReport(len(found), _image_auroc(normal + found), _pixel_auroc(found))
+            name: DefectReport(len(found), auroc(*_images(normal + found)), _pixels(found)[0])
             for name, found in sorted(by_defect.items())
         },
     )
 
 
 def _macro_report(categories: dict[str, CategoryReport]) -> MacroReport:
-    def mean(values: list[float]) -> float:
-        return float(np.nanmean(values)) if values else float("nan")
+    def over_categories(name: str) -> float:
+        return _mean([getattr(c, name) for c in categories.values()])
 
     return MacroReport(
-        image_auroc=mean([c.image_auroc for c in categories.values()]),
-        pixel_auroc=mean([c.pixel_auroc for c in categories.values()]),
-        defect_pixel_auroc=mean(
+        image_auroc=over_categories("image_auroc"),
+        image_f1_max=over_categories("image_f1_max"),
+        image_ap=over_categories("image_ap"),
+        pixel_auroc=over_categories("pixel_auroc"),
+        pixel_ap=over_categories("pixel_ap"),
+        pro=over_categories("pro"),
+        pro_200_steps=over_categories("pro_200_steps"),
+        defect_pixel_auroc=_mean(
             [d.pixel_auroc for c in categories.values() for d in c.defects.values()]
         ),
     )
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean of the defined figures; NaN where none is."""
+    defined = [v for v in values if not np.isnan(v)]
+    return float(np.mean(defined)) if defined else float("nan")

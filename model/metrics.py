@@ -5,7 +5,12 @@ Knows arrays of scores and labels; knows neither models nor files.
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 
 def auroc(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
@@ -13,6 +18,20 @@ def auroc(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
     if label.all() or not label.any():
         return float("nan")
     return float(roc_auc_score(label, score))
+
+
+def average_precision(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
+    """Return the step-wise average precision; NaN where only one class is present."""
+    if label.all() or not label.any():
+        return float("nan")
+    return float(average_precision_score(label, score))
+
+
+def f1_max(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
+    """Return the highest F1 over all thresholds; NaN where only one class is present."""
+    if label.all() or not label.any():
+        return float("nan")
+    return float(_f1_curve(label, score)[0].max())
 
 
 def best_balanced_threshold(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
@@ -28,6 +47,13 @@ def best_balanced_threshold(label: NDArray[np.bool_], score: NDArray[np.float32]
 
 def best_f1_threshold(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
     """Return the threshold of the highest F1 over all points of the precision-recall curve."""
+    f1, thresholds = _f1_curve(label, score)
+    return float(thresholds[int(np.argmax(f1))])
+
+
+def _f1_curve(
+    label: NDArray[np.bool_], score: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     precision, recall, thresholds = precision_recall_curve(label, score)
     f1 = 2.0 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[int(np.argmax(f1[:-1]))])
+    return f1[:-1], thresholds  # the last point belongs to no threshold

@@ -2,26 +2,9 @@
 
 from typing import Any
 
-from model.reference import paper_tables
+from model.reference import paper_figures, paper_figures_of_class, paper_tables
 
-SET_NAMES = {
-    "mvtec": "MVTec-AD",
-    "visa": "VisA",
-    "btad": "BTAD",
-    "ksdd2": "KSDD2",
-    "rsdd": "RSDD",
-    "dagm": "DAGM",
-    "dtd": "DTD-Synthetic",
-}
 METHODS = {"SSVP": "SSVP", "static prompts": "WinCLIP"}
-MEASURES = {
-    "image_auroc": ("image", "auroc"),
-    "image_f1_max": ("image", "f1_max"),
-    "image_ap": ("image", "ap"),
-    "pixel_auroc": ("pixel", "auroc"),
-    "pixel_ap": ("pixel", "ap"),
-    "pro": ("pixel", "pro"),
-}
 MODULE_COLUMNS = {"image_auroc": 3, "pixel_auroc": 5}
 
 
@@ -29,13 +12,14 @@ def paper_value(
     table: str, label: str, dataset: str, category: str | None, metric: str
 ) -> float | None:
     """Return the paper's figure in its own unit, percent but for table 4; None where it has none."""
-    tables = paper_tables()
+    method = METHODS.get(label)
     if table == "1":
-        kind, measure = MEASURES[metric]
-        return _at(tables, "table1", kind, SET_NAMES.get(dataset), METHODS.get(label), measure)
+        found = {} if method is None else paper_figures(dataset, method)
+        return _percent(found.get(metric))
     if table == "2":
-        name = (category or "").replace("_", " ").title()
-        return _at(tables, "table2", name, METHODS.get(label), metric)
+        by_class = paper_figures_of_class(dataset, category or "") if label == "SSVP" else None
+        return None if by_class is None else _percent(by_class.get(metric))
+    tables = paper_tables()
     if dataset != "mvtec":
         return None
     if table == "3":
@@ -44,6 +28,10 @@ def paper_value(
     if table == "4":
         return _at(tables, "table4", metric, label)
     return _at(tables, f"table{table}", label, metric)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100.0 * value, 4)
 
 
 def _at(values: Any, *path: str | None) -> float | None:

@@ -1,0 +1,99 @@
+"""Write a report for machines and for people, the paper's figures beside it where it has any.
+
+Knows figures and files; measures nothing.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model.evaluate import CategoryReport, DefectReport, MacroReport, Report
+from model.reference import SET_NAMES, best_of_others, paper_figures, paper_figures_of_class
+
+COLUMNS = {
+    "image_auroc": "image AUROC",
+    "image_f1_max": "F1-max",
+    "image_ap": "AP",
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pro": "PRO",
+    "pro_200_steps": "PRO, 200 steps",
+}
+SHORT_COLUMNS = ("image_auroc", "image_f1_max", "image_ap", "pixel_auroc", "pixel_ap", "pro")
+NOTES = (
+    "Images: AUROC, highest F1 over all thresholds, step-wise average precision, each within its category; the"
+    " last rows are means over categories. Pixels: over all images of a category; of a defect, over its own"
+    " images. PRO is the mean recall per 8-connected region up to a false positive rate of 0.3, exact; the"
+    " variant of 200 thresholds is there to compare with papers, it changes when a map is rescaled."
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What was measured: the model, the data, and the data set's name in manifests where it is a known one."""
+
+    model: str
+    data: str
+    dataset: str | None = None
+
+
+Rows = list[tuple[str, ...]]
+Figures = CategoryReport | DefectReport | MacroReport
+
+
+def table(report: Report, about: About, columns: tuple[str, ...] = tuple(COLUMNS)) -> Rows:
+    """Return heading and rows: each category with its defects, the means, the paper's figures."""
+    rows = [("category", "defect", "images", *(COLUMNS[c] for c in columns))]
+    for name, category in report.categories.items():
+        total = str(category.normal + category.anomalous)
+        rows.append((name, "all", total, *_texts(asdict(category), columns)))
+        if (paper := paper_figures_of_class(about.dataset, name)) is not None:
+            rows.append(("", "SSVP, paper", "", *_texts(paper, columns)))
+        rows += [
+            ("", defect, str(found.images), *_texts(asdict(found), columns))
+            for defect, found in category.defects.items()
+        ]
+    rows.append(("mean", "all", str(report.images), *_texts(asdict(report.macro), columns)))
+    per_defect = {"pixel_auroc": report.macro.defect_pixel_auroc}
+    rows.append(("mean", "per defect", "", *_texts(per_defect, columns)))
+    if about.dataset in SET_NAMES:
+        rows.append(("", "SSVP, paper", "", *_texts(paper_figures(about.dataset, "SSVP"), columns)))
+        best = best_of_others(about.dataset)
+        rows.append(("", "best other, paper", "", *_texts(best, columns)))
+    return rows
+
+
+def save_report(report: Report, about: About, folder: Path) -> None:
+    """Write `report.json` and, for people, `report.md`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values: dict[str, Any] = {"about": asdict(about), **asdict(report)}
+    if about.dataset in SET_NAMES:
+        values["paper"] = {
+            "SSVP": paper_figures(about.dataset, "SSVP"),
+            "best_other": best_of_others(about.dataset),
+            "source": "arXiv 2601.09147v2, table 1",
+        }
+    (folder / "report.json").write_text(
+        json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n"
+    )
+    heading, *rows = (f"| {' | '.join(row)} |" for row in table(report, about))
+    ruler = f"|---|---|{'--:|' * (len(COLUMNS) + 1)}"
+    title = f"# {about.model} on {about.data}"
+    lines = [title, "", f"{report.images} images.", "", heading, ruler, *rows, "", NOTES]
+    if about.dataset in SET_NAMES:
+        lines += ["", "The paper: SSVP, arXiv 2601.09147v2, tables 1 and 2, on the same set."]
+    (folder / "report.md").write_text("\n".join(lines) + "\n")
+
+
+def _texts(figures: dict[str, Any], columns: tuple[str, ...]) -> list[str]:
+    values = (figures.get(c) for c in columns)
+    return ["" if v is None else "-" if math.isnan(v) else f"{v:.3f}" for v in values]
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace NaN by None: JSON has none."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

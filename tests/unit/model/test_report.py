@@ -1,0 +1,143 @@
+"""What a report says, to a machine and to a person."""
+
+import json
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.evaluate import Report, Scored, measure
+from model.pictures import HEIGHT_PX, Gallery, draw_panel
+from model.reference import best_of_others, paper_figures, paper_figures_of_class
+from model.report import About, save_report, table
+from model.types import Sample
+
+
+def _sample(category: str, defect: str | None, brightness: int) -> Sample:
+    mask = np.zeros((40, 60), dtype=np.bool_)
+    mask[:10] = defect is not None
+    image = np.full((40, 60, 3), brightness, dtype=np.uint8)
+    return Sample(image, mask, category, category, "texture", defect)
+
+
+def _score(samples: Sequence[Sample]) -> list[Scored]:
+    anomaly_map = np.zeros((8, 8), dtype=np.float32)
+    anomaly_map[:2] = 1.0
+    return [Scored(float(s.image[0, 0, 0]) / 255.0, anomaly_map) for s in samples]
+
+
+@pytest.fixture
+def report() -> Report:
+    """Return the figures of two categories, one without an anomalous image."""
+    samples = [
+        _sample("metal_nut", None, 10),
+        _sample("metal_nut", "dent", 200),
+        _sample("tile", None, 100),
+    ]
+    return measure(samples, _score)
+
+
+def test_json_is_json_even_where_nothing_is_defined(report: Report, tmp_path: Path) -> None:
+    """Undefined figures are null; `macro.image_auroc` is where scripts look for it."""
+    save_report(report, About("nano 1.0", "parts"), tmp_path / "out")
+    text = (tmp_path / "out" / "report.json").read_text()
+    saved = json.loads(text, parse_constant=pytest.fail)
+    assert saved["macro"]["image_auroc"] == 1.0
+    assert saved["categories"]["tile"]["image_auroc"] is None
+    assert saved["about"]["model"] == "nano 1.0"
+    assert "paper" not in saved
+
+
+def test_markdown_is_a_table_with_every_category_and_defect(report: Report, tmp_path: Path) -> None:
+    """Title, one row each, means; every row has as many cells as the heading."""
+    save_report(report, About("nano 1.0", "parts"), tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    assert lines[0] == "# nano 1.0 on parts"
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[2].startswith("| metal_nut | all | 2 | 1.000 | 1.000 | 1.000 | 0.929 | 0.500 |")
+    assert rows[3].startswith("|  | dent | 1 | 1.000 |")
+    assert rows[4].startswith("| tile | all | 1 | - |")
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_the_papers_figures_stand_beside_a_known_set(report: Report, tmp_path: Path) -> None:
+    """For MVTec-AD: SSVP's row of each class and of the set, the best of the others, and where it is from."""
+    about = About("large 1.0", "mvtec.jsonl", "mvtec")
+    rows = table(report, about)
+    assert ("", "SSVP, paper", "", "0.788", "", "", "0.748", "", "", "") in rows
+    assert rows[-2] == (
+        "",
+        "SSVP, paper",
+        "",
+        "0.930",
+        "0.933",
+        "0.967",
+        "0.922",
+        "0.500",
+        "0.890",
+        "",
+    )
+    save_report(report, about, tmp_path)
+    saved = json.loads((tmp_path / "report.json").read_text())
+    assert saved["paper"]["SSVP"]["pro"] == 0.89
+    assert "arXiv 2601.09147v2" in (tmp_path / "report.md").read_text()
+
+
+def test_reference_figures_are_those_of_the_tables() -> None:
+    """Read by our names, in [0, 1]; what the paper does not report is not there."""
+    assert paper_figures("visa", "AdaCLIP")["pixel_ap"] == pytest.approx(0.264)
+    assert best_of_others("visa")["pixel_auroc"] == pytest.approx(0.952)
+    assert paper_figures("magnetic-tile", "SSVP") == {}
+    assert paper_figures_of_class("mvtec", "unheard_of") is None
+
+
+class _Links(HTMLParser):
+    """Collect what a page loads, and its captions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note every address."""
+        for name, value in attrs:
+            if name in ("src", "href") and value:
+                (self.outside if "//" in value else self.sources).append(value)
+
+
+def test_the_page_shows_the_mistakes_of_every_category(tmp_path: Path) -> None:
+    """The highest-scored normal and the lowest-scored anomalous image are kept, whatever else is seen."""
+    gallery = Gallery(per_category=3)
+    for number in range(40):
+        for defect in (None, "dent"):
+            sample = _sample("a<b", defect, 5 * number)
+            gallery.add(sample, _score([sample])[0])
+    gallery.save(tmp_path, "nano on parts")
+    page = (tmp_path / "pictures.html").read_text()
+    links = _Links()
+    links.feed(page)
+    assert len(links.sources) == 3
+    assert not links.outside
+    assert "normal, score 0.765" in page  # 195 of 255
+    assert "dent, score 0.000" in page
+    assert "a&lt;b" in page
+    for source in links.sources:
+        with Image.open(tmp_path / source) as picture:
+            assert picture.size[1] == HEIGHT_PX
+
+
+def test_a_panel_shows_image_mask_and_map(tmp_path: Path) -> None:
+    """Three pictures of the image's shape: untouched, outlined in magenta, and hot where the map is."""
+    sample = _sample("nut", "dent", 100)
+    panel = draw_panel(sample, _score([sample])[0])
+    width = panel.shape[1] // 3
+    plain, outlined, overlay = (panel[:, i * width : (i + 1) * width] for i in range(3))
+    assert (plain == 100).all()
+    assert (outlined == (255, 0, 255)).all(axis=-1).any()
+    top, bottom = overlay[20].mean(axis=0), overlay[-20].mean(axis=0)
+    assert top[0] > top[2]
+    assert bottom[2] > bottom[0] or bottom[0] < top[0]
