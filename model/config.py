@@ -195,7 +195,11 @@ SSVP_BASE = replace(
 
 # The structure tower is the cheaper half then: a ConvNeXt's stages in place of a ViT's blocks (D17).
 SSVP_FAST = replace(
-    SSVP_BASE, name="ssvp-fast", dino_model="convnext_tiny", dino_blocks=(1, 2, 3, 4)
+    SSVP_BASE,
+    name="ssvp-fast",
+    dino_model="convnext_tiny",
+    dino_weights="dinov3_lvd1689m",
+    dino_blocks=(1, 2, 3, 4),
 )
 
 SSVP_NANO = SSVPConfig(
@@ -239,4 +243,6 @@ SSVP_NANO = SSVPConfig(
     smoothing_sigma_px=4.0,
 )
 
-PRESETS: Mapping[str, SSVPConfig] = {c.name: c for c in (SSVP_LARGE, SSVP_BASE, SSVP_FAST, SSVP_NANO)}
+PRESETS: Mapping[str, SSVPConfig] = {
+    c.name: c for c in (SSVP_LARGE, SSVP_BASE, SSVP_FAST, SSVP_NANO)
+}

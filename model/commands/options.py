@@ -83,14 +83,16 @@ def changed(config: SSVPConfig, changes: Sequence[str]) -> SSVPConfig:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """End a command with the message of an error a person can do something about, without a traceback."""
     from model.data.row import DataLayoutError
     from model.train import OtherRecipeError
 
+    ours = (DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError)
+    expected: tuple[type[Exception], ...] = (*ours, *others)
     try:
         yield
-    except (DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError) as error:
+    except expected as error:
         Console(stderr=True, soft_wrap=True, markup=False).print(f"error: {error}", style="red")
         raise typer.Exit(code=1) from None
 
