@@ -64,7 +64,7 @@ def train(
         Path | None,
         typer.Option(help="Run folder; an unfinished run goes on.  [default: runs/NAME]"),
     ] = None,
-    change: Change = (),
+    change: Change = None,
     split: Annotated[
         str, typer.Option(help="Rows of the manifest to train on: test, train or all.")
     ] = "test",

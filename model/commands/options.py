@@ -32,7 +32,7 @@ Data = Annotated[
     typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs (D18)."),
 ]
 Change = Annotated[
-    Sequence[str],
+    list[str] | None,
     typer.Option("--set", help="Change a field of the config: --set fusion=concat. Repeatable."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
@@ -65,10 +65,10 @@ def config_of(preset: str | None, towers: Path) -> SSVPConfig:
     return load_config(towers)
 
 
-def changed(config: SSVPConfig, changes: Sequence[str]) -> SSVPConfig:
+def changed(config: SSVPConfig, changes: Sequence[str] | None) -> SSVPConfig:
     """Apply changes of the form `field=value`, the value as JSON or as plain text."""
     values = config.to_dict()
-    for change in changes:
+    for change in changes or ():
         name, equals, text = change.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set {change}: expected FIELD=VALUE")

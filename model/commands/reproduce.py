@@ -35,7 +35,7 @@ def reproduce(
     config: Annotated[
         str | None, typer.Option(help="Preset; by default the one the towers were made for.")
     ] = None,
-    change: Change = (),
+    change: Change = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs and tables.")] = Path(
         "runs/reproduce"
     ),

@@ -22,7 +22,7 @@ def fetch(
         Path | None,
         typer.Option(help="DINOv3's weights from disk: timm's or Meta's own, .pth or safetensors."),
     ] = None,
-    change: Change = (),
+    change: Change = None,
 ) -> None:
     """Get CLIP's and DINOv3's weights, from the hub or from files, and write the towers.
 
