@@ -1,0 +1,9 @@
+# A model bundle as an image, for k8s/components/bundle-image:
+#   docker build --file docker/bundle.Dockerfile --tag ssvp-bundle:1.0.0 bundles/ssvp-large
+# It only copies itself; the service's own base image has all it needs and is on the node already.
+ARG PYTHON_VERSION=3.12
+FROM python:${PYTHON_VERSION}-slim
+COPY . /bundle
+USER 65532:65532
+HEALTHCHECK NONE
+CMD ["ls", "/bundle"]
