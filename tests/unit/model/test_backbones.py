@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from model.backbones.clip import ClipTower, build_tokenizer
 from model.backbones.dinov3 import DinoTower
 from model.backbones.features import token_width, tokens_on_grid
-from model.config import SSVP_LARGE, SSVP_NANO, SSVPConfig
+from model.config import PRESETS, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
 from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
@@ -131,6 +131,32 @@ def test_tokens_on_grid_take_mean_and_peak_of_finer_maps() -> None:
     )
     expected = F.layer_norm(expected, (token_width(3, 8, 4),))
     torch.testing.assert_close(tokens_on_grid(feature_map, 4)[0], expected)
+
+
+@pytest.mark.parametrize("name", ["ssvp-base", "ssvp-fast"])
+def test_smaller_presets_share_the_grid_of_37(name: str) -> None:
+    """Both towers of every preset meet on 37 x 37 cells at 592 px; ssvp-fast's structure tower is a ConvNeXt."""
+    config = PRESETS[name]
+    model = SSVP(config).eval()
+    assert model.dino is not None
+    assert model.dino.convolutional == (name == "ssvp-fast")
+    images = TowerImages(_noise(592, batch=1), _noise(592, batch=1))
+    with torch.inference_mode():
+        scores = model(images, ["metal nut"]).scores
+    assert scores.expert_maps.shape == (1, 4, 37 * 37)
+    assert config.grid * 16 == config.clip_size_px == config.dino_size_px == 592
+
+
+@pytest.mark.parametrize("blocks", [(3, 6, 9, 11), (6, 12, 18, 24)])
+def test_both_lists_of_dino_blocks_run(blocks: tuple[int, ...]) -> None:
+    """The paper's shallow list and the deep one (D11), at a small image size; a bundle's config says which."""
+    config = replace(
+        SSVP_LARGE, dino_blocks=blocks, clip_size_px=56, dino_size_px=64, grid=4, map_size_px=56
+    )
+    tower = DinoTower(config).eval()
+    with torch.inference_mode():
+        assert len(tower(_noise(64, batch=1)).patch_tokens) == 4
+    assert tuple(config.to_dict()["dino_blocks"]) == blocks
 
 
 def test_large_model_has_the_papers_towers_and_map() -> None:
