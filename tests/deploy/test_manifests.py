@@ -161,6 +161,14 @@ def test_namespace_enforces_it(overlay: Path) -> None:
 
 
 @every_overlay
+def test_images_have_a_tag(overlay: Path) -> None:
+    """`latest` would be whatever a node happens to have."""
+    for pod in pod_specs(overlay):
+        for container in containers(pod):
+            assert re.fullmatch(r"[a-z./-]+:[\w.-]+", container["image"])
+
+
+@every_overlay
 def test_quantities_can_be_read_and_limits_bound_requests(overlay: Path) -> None:
     """Each container says what it needs and what it may take."""
     for pod in pod_specs(overlay):

@@ -44,6 +44,6 @@ def _fetched(name: str) -> str:
     with (_FOLDER / ".lock").open("w") as lock:  # tests may run in several processes
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            done = run(Path(__file__).with_name("tools.sh"), _FOLDER)
+            done = run(Path(__file__).with_name("tools.sh"), _FOLDER, name)
             assert done.returncode == 0, f"{name} is needed and cannot be fetched: {done.stderr}"
     return str(program)
