@@ -1,8 +1,12 @@
 """Pixel metrics against scikit-learn, against brute force, and against an invariance."""
 
+import operator
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -13,6 +17,11 @@ from model.pixel_metrics import pixel_figures
 FLOAT_NOISE = 1e-9
 Maps = list[NDArray[np.float32]]
 Masks = list[NDArray[np.bool_]]
+# From 1/30 to 27/30 in 200 steps: the sum of the steps is rounded up, and a 201st threshold lies above all.
+OVERSHOT: tuple[Maps, Masks] = (
+    [np.array([[1, 27, 20, 26, 3, 5, 9, 8, 2, 4]], dtype=np.float32) / np.float32(30)],
+    [np.array([[0, 1, 0, 1, 0, 0, 1, 0, 0, 0]], dtype=np.bool_)],
+)
 
 
 @st.composite
@@ -35,13 +44,15 @@ def _flat(maps: Maps, masks: Masks) -> tuple[NDArray[np.bool_], NDArray[np.float
     return np.concatenate([m.ravel() for m in masks]), np.concatenate([m.ravel() for m in maps])
 
 
-def _curve(maps: Maps, masks: Masks, thresholds: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """False positive rate and mean recall per region at `score >= threshold`, region by region."""
+def _curve(
+    maps: Maps, masks: Masks, thresholds: NDArray[Any], reaches: Callable[[Any, Any], Any]
+) -> list[tuple[float, float]]:
+    """False positive rate and mean recall per region where a score `reaches` a threshold, region by region."""
     points = []
     for threshold in thresholds:
         recalls, false, normal = [], 0, 0
         for anomaly_map, mask in zip(maps, masks, strict=True):
-            flagged = anomaly_map >= threshold
+            flagged = reaches(anomaly_map, threshold)
             labelled, count = ndimage.label(mask, np.ones((3, 3)))
             recalls += [flagged[labelled == i].mean() for i in range(1, count + 1)]
             false += int((flagged & ~mask).sum())
@@ -54,7 +65,7 @@ def _brute_pro(maps: Maps, masks: Masks) -> float:
     """Walk every distinct score downwards and add up trapezoids until the rate is 0.3."""
     thresholds = np.unique(np.concatenate([m.ravel() for m in maps]))[::-1]
     area, (x, y) = 0.0, (0.0, 0.0)
-    for rate, recall in [*_curve(maps, masks, thresholds), (1.0, 1.0)]:
+    for rate, recall in [*_curve(maps, masks, thresholds, operator.ge), (1.0, 1.0)]:
         if rate >= 0.3:
             if rate > x:
                 end = y + (recall - y) * (0.3 - x) / (rate - x)
@@ -85,6 +96,7 @@ def test_pro_is_the_curve_through_every_threshold(images: tuple[Maps, Masks]) ->
 
 
 @given(_images())
+@example(OVERSHOT)
 @settings(max_examples=50, deadline=None)
 def test_pro_in_steps_is_what_the_fields_code_computes(images: tuple[Maps, Masks]) -> None:
     """Equal to a loop over 200 thresholds, `score > threshold`, those under 0.3 rescaled to [0, 1]."""
@@ -96,8 +108,7 @@ def test_pro_in_steps_is_what_the_fields_code_computes(images: tuple[Maps, Masks
         assert np.isnan(found)
         return
     steps = np.arange(low, high, (high - low) / 200)
-    just_above = [score[score > t].min() for t in steps]  # `>` as `>=` the next score
-    curve = np.array(_curve(maps, masks, np.array(just_above)))
+    curve = np.array(_curve(maps, masks, steps, operator.gt))
     kept = curve[curve[:, 0] < 0.3]
     rates = kept[:, 0]
     if len(kept) < 2 or rates.max() == rates.min():
@@ -120,6 +131,18 @@ def test_exact_figures_survive_a_monotone_rescaling_and_the_stepped_one_does_not
     assert powered.ap == pytest.approx(plain.ap, abs=1e-4)
     assert powered.pro == pytest.approx(plain.pro, abs=1e-4)
     assert abs(powered.pro_200_steps - plain.pro_200_steps) > 0.05
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region() -> None:
+    """By hand: a diagonal pair and a single pixel are two regions, so half the recall is the pair's."""
+    mask = np.zeros((10, 10), dtype=np.bool_)
+    mask[1, 1] = mask[2, 2] = mask[7, 7] = True
+    anomaly_map = np.where(mask, 1.0, 0.5).astype(np.float32)
+    anomaly_map[7, 7] = 0.0  # missed until everything is flagged
+    # Up to rate 0: recall (1 + 0) / 2. All normal pixels share one score: a line from (0, 1/2) to (1, 1/2).
+    assert pixel_figures([anomaly_map], [mask]).pro == pytest.approx(0.5)
+    anomaly_map[2, 2] = 0.0  # half the pair
+    assert pixel_figures([anomaly_map], [mask]).pro == pytest.approx(0.25)
 
 
 def test_a_perfect_map_has_perfect_figures_and_one_class_none() -> None:
