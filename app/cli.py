@@ -86,7 +86,8 @@ def evaluate(
         ),
     ] = "procedural",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.json, report.md and pictures.html.")
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for report.json, report.md and pictures.html."),
     ] = None,
     product: Annotated[
         str | None, typer.Option(help="Product name to use instead of each category's.")

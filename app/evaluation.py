@@ -20,7 +20,7 @@ from model.data.manifest import open_data, read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.evaluate import Scored, Scorer, measure
 from model.pictures import Gallery
-from model.report import SHORT_COLUMNS, About, save_report, table
+from model.report import SHORT_COLUMNS, About, cautions, save_report, table
 from model.types import Sample
 
 PROCEDURAL = "procedural"
@@ -53,10 +53,11 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class _Source:
-    """Samples, how many there are, and the data set's name where all are of one."""
+    """Samples, how many there are, their files, and the data set's name where all are of one."""
 
     samples: Iterable[Sample]
     count: int
+    names: Sequence[str] = ()
     dataset: str | None = None
 
 
@@ -69,7 +70,10 @@ def evaluate(request: EvaluationRequest, console: Console) -> None:
     """
     source = _source(request)
     scorer, name = _scorer(request)
-    gallery = Gallery(request.pictures if request.out else 0)
+    if request.out is not None:
+        # If it cannot be made, that is known before an hour's work, not after.
+        request.out.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(request.pictures if request.out else 0, source.names)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("evaluate", total=source.count)
         report = measure(
@@ -78,8 +82,10 @@ def evaluate(request: EvaluationRequest, console: Console) -> None:
             progress=lambda count: progress.advance(task, count),
             watch=gallery.add,
         )
-    about = About(name, Path(request.data).name, source.dataset)
+    about = About(name, Path(request.data).resolve().name, source.dataset)
     console.print(_for_terminal(table(report, about, SHORT_COLUMNS)))
+    for caution in cautions(report, about.dataset):
+        console.print(f"The paper's rows: {caution}", style="yellow")
     if request.out is not None:
         save_report(report, about, request.out)
         if request.pictures:
@@ -88,7 +94,7 @@ def evaluate(request: EvaluationRequest, console: Console) -> None:
 
 def _for_terminal(rows: Sequence[Sequence[str]]) -> Table:
     """Lay the table out for 80 columns: a defect stands indented below its category."""
-    shown = Table(box=box.SIMPLE_HEAD)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("category", no_wrap=True)
     for name in ("images", *TERMINAL_HEADINGS):
         shown.add_column(name, justify="right")
@@ -120,6 +126,7 @@ def _source(request: EvaluationRequest) -> _Source:
         renamed = (s if product is None else replace(s, product=product) for s in samples)
         return _Source(renamed, 2 * request.pairs * len(HELD_OUT_FAMILIES))
     rows = open_data(Path(request.data))
-    names = {r.dataset for r in rows}
-    dataset = names.pop() if len(names) == 1 else None
-    return _Source((read_sample(row, product) for row in rows), len(rows), dataset)
+    names = [f"{row.image.parent.name}/{row.image.name}" for row in rows]
+    datasets = {row.dataset for row in rows}
+    dataset = datasets.pop() if len(datasets) == 1 else None
+    return _Source((read_sample(row, product) for row in rows), len(rows), names, dataset)

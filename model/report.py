@@ -9,8 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from model.evaluate import CategoryReport, DefectReport, MacroReport, Report
-from model.reference import SET_NAMES, best_of_others, paper_figures, paper_figures_of_class
+from model.data.sets import SETS, Counts
+from model.evaluate import Report
+from model.reference import (
+    SET_NAMES,
+    best_of_others,
+    paper_figures,
+    paper_figures_of_class,
+    paper_warnings,
+)
 
 COLUMNS = {
     "image_auroc": "image AUROC",
@@ -24,9 +31,15 @@ COLUMNS = {
 SHORT_COLUMNS = ("image_auroc", "image_f1_max", "image_ap", "pixel_auroc", "pixel_ap", "pro")
 NOTES = (
     "Images: AUROC, highest F1 over all thresholds, step-wise average precision, each within its category; the"
-    " last rows are means over categories. Pixels: over all images of a category; of a defect, over its own"
-    " images. PRO is the mean recall per 8-connected region up to a false positive rate of 0.3, exact; the"
-    " variant of 200 thresholds is there to compare with papers, it changes when a map is rescaled."
+    " last rows are means over the categories that have the figure. Pixels: over all images of a category; of"
+    " a defect, over its own images. PRO is the mean recall per 8-connected region up to a false positive rate"
+    " of 0.3, exact; the variant of 200 thresholds is there to compare with papers, it changes when a map is"
+    " rescaled."
+)
+PAPER_SOURCE = "SSVP, arXiv 2601.09147v2, table 1; a class's row: table 2"
+PAPER_NOTE = (
+    f"Paper: {PAPER_SOURCE}. The best other is the best of the other methods, measure by measure. Papers mostly"
+    " compute PRO in 200 steps: hold theirs against that column."
 )
 
 
@@ -40,7 +53,6 @@ class About:
 
 
 Rows = list[tuple[str, ...]]
-Figures = CategoryReport | DefectReport | MacroReport
 
 
 def table(report: Report, about: About, columns: tuple[str, ...] = tuple(COLUMNS)) -> Rows:
@@ -70,11 +82,7 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     values: dict[str, Any] = {"about": asdict(about), **asdict(report)}
     if about.dataset in SET_NAMES:
-        values["paper"] = {
-            "SSVP": paper_figures(about.dataset, "SSVP"),
-            "best_other": best_of_others(about.dataset),
-            "source": "arXiv 2601.09147v2, table 1",
-        }
+        values["paper"] = _paper(report, about.dataset)
     (folder / "report.json").write_text(
         json.dumps(_without_nan(values), indent=2, allow_nan=False) + "\n"
     )
@@ -83,8 +91,35 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     title = f"# {about.model} on {about.data}"
     lines = [title, "", f"{report.images} images.", "", heading, ruler, *rows, "", NOTES]
     if about.dataset in SET_NAMES:
-        lines += ["", "The paper: SSVP, arXiv 2601.09147v2, tables 1 and 2, on the same set."]
+        lines += ["", PAPER_NOTE, "", *(f"- {c}" for c in cautions(report, about.dataset))]
     (folder / "report.md").write_text("\n".join(lines) + "\n")
+
+
+def cautions(report: Report, dataset: str | None) -> list[str]:
+    """Return why the paper's rows may be no fair comparison, one sentence each."""
+    expected = [r for s in SETS.values() for r in s.references if r.dataset == dataset]
+    found = Counts(
+        sum(c.normal for c in report.categories.values()),
+        sum(c.anomalous for c in report.categories.values()),
+    )
+    if not expected or any(r.test == found for r in expected):
+        return paper_warnings(dataset)
+    counts = " or ".join(f"{r.test} ({r.version})" for r in expected)
+    return [
+        f"Measured here: {found} images (normal + anomalous), not {counts}",
+        *paper_warnings(dataset),
+    ]
+
+
+def _paper(report: Report, dataset: str | None) -> dict[str, Any]:
+    rows = {name: paper_figures_of_class(dataset, name) for name in report.categories}
+    return {
+        "SSVP": paper_figures(dataset, "SSVP"),
+        "best_other": best_of_others(dataset),
+        "categories": {name: row for name, row in rows.items() if row is not None},
+        "source": PAPER_SOURCE,
+        "cautions": cautions(report, dataset),
+    }
 
 
 def _texts(figures: dict[str, Any], columns: tuple[str, ...]) -> list[str]:

@@ -11,8 +11,11 @@ SET_NAMES: Mapping[str | None, str] = {
     "visa": "VisA",
     "btad": "BTAD",
     "ksdd2": "KSDD2",
+    "ksdd2-crops": "KSDD2",
     "rsdd": "RSDD",
+    "rsdd-crops": "RSDD",
     "dagm": "DAGM",
+    "dagm-balanced": "DAGM",
     "dtd": "DTD-Synthetic",
 }
 OTHERS = ("WinCLIP", "APRIL-GAN", "AnomalyCLIP", "AdaCLIP", "Bayes-PFL")
@@ -32,7 +35,7 @@ def paper_figures(dataset: str | None, method: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind, names in (("image", IMAGE), ("pixel", PIXEL)):
         row = paper_tables()["table1"][kind].get(SET_NAMES.get(dataset), {}).get(method, {})
-        found |= {names[k]: v / 100.0 for k, v in row.items() if k in names and v is not None}
+        found |= {names[k]: _share(v) for k, v in row.items() if k in names and v is not None}
     return found
 
 
@@ -43,12 +46,22 @@ def best_of_others(dataset: str | None) -> dict[str, float]:
     return {name: max(row[name] for row in rows if name in row) for name in names}
 
 
+def paper_warnings(dataset: str | None) -> list[str]:
+    """Return what is doubtful about the paper's figures on a data set, one sentence each."""
+    name = SET_NAMES.get(dataset)
+    return [w for w in paper_tables()["warnings"] if name is not None and name in w]
+
+
 def paper_figures_of_class(dataset: str | None, category: str) -> dict[str, float] | None:
     """Return table 2's row of SSVP for a class of MVTec-AD, in [0, 1]; None for any other."""
     if dataset != "mvtec":
         return None
     row = paper_tables()["table2"].get(spoken_class(category), {}).get("SSVP")
-    return None if row is None else {k: v / 100.0 for k, v in row.items()}
+    return None if row is None else {k: _share(v) for k, v in row.items()}
+
+
+def _share(percent: float) -> float:
+    return round(percent / 100.0, 6)  # .933 for 93.3, not .9329999999999999
 
 
 def spoken_class(category: str) -> str:

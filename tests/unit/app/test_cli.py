@@ -64,6 +64,16 @@ def test_evaluate_measures_a_folder(bundle: str, tmp_path: Path) -> None:
     assert "| plate | all | 4 |" in (out / "report.md").read_text()
 
 
+def test_evaluate_says_where_the_paper_does_not_compare(tmp_path: Path) -> None:
+    """Four images in a folder called MVTec-AD are not MVTec-AD; the pictures name their files."""
+    data, out = _mvtec(tmp_path / "mvtec_part"), tmp_path / "new" / "out"
+    arguments = ["evaluate", "mahalanobis", "--data", str(data), "--out", str(out)]
+    done = CliRunner().invoke(cli.cli, arguments)
+    assert done.exit_code == 0, done.output
+    assert "not 467 + 1258" in " ".join(done.output.split())
+    assert "<figcaption>good/" in (out / "pictures.html").read_text()
+
+
 def test_evaluate_measures_the_families_that_were_held_out() -> None:
     """One pair a family, under a name of one's own."""
     arguments = ["evaluate", "mahalanobis", "--pairs", "1", "--product", "plate"]

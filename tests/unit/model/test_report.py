@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 from PIL import Image
 
 from model.evaluate import Report, Scored, measure
-from model.pictures import HEIGHT_PX, Gallery, draw_panel
+from model.pictures import HEIGHT_PX, WIDTH_LIMIT_PX, Gallery, draw_panel
 from model.reference import best_of_others, paper_figures, paper_figures_of_class
-from model.report import About, save_report, table
+from model.report import About, cautions, save_report, table
 from model.types import Sample
 
 
@@ -81,15 +82,34 @@ def test_the_papers_figures_stand_beside_a_known_set(report: Report, tmp_path: P
         "",
     )
     save_report(report, about, tmp_path)
-    saved = json.loads((tmp_path / "report.json").read_text())
-    assert saved["paper"]["SSVP"]["pro"] == 0.89
+    paper = json.loads((tmp_path / "report.json").read_text())["paper"]
+    assert paper["SSVP"]["pro"] == 0.89
+    assert paper["categories"]["metal_nut"]["image_auroc"] == 0.788
     assert "arXiv 2601.09147v2" in (tmp_path / "report.md").read_text()
+
+
+def test_a_comparison_that_is_none_is_called_so(report: Report, tmp_path: Path) -> None:
+    """Three images are not MVTec-AD, and the paper contradicts itself there: both stand below the table."""
+    save_report(report, About("large 1.0", "mvtec.jsonl", "mvtec"), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "- Measured here: 2 + 1 images (normal + anomalous), not 467 + 1258" in text
+    assert "- Table 1 gives P-AUROC 92.2 on MVTec-AD" in text
+    saved = json.loads((tmp_path / "report.json").read_text())
+    assert len(saved["paper"]["cautions"]) == 2
+
+
+def test_a_full_set_needs_no_caution(report: Report) -> None:
+    """With the published number of images only the paper's own contradictions remain: VisA has none."""
+    nut = replace(report.categories["metal_nut"], normal=962, anomalous=1200)
+    assert cautions(replace(report, categories={"nut": nut}), "visa") == []
+    assert cautions(report, "parts") == []
 
 
 def test_reference_figures_are_those_of_the_tables() -> None:
     """Read by our names, in [0, 1]; what the paper does not report is not there."""
     assert paper_figures("visa", "AdaCLIP")["pixel_ap"] == pytest.approx(0.264)
     assert best_of_others("visa")["pixel_auroc"] == pytest.approx(0.952)
+    assert paper_figures("ksdd2-crops", "SSVP") == paper_figures("ksdd2", "SSVP")
     assert paper_figures("magnetic-tile", "SSVP") == {}
     assert paper_figures_of_class("mvtec", "unheard_of") is None
 
@@ -111,7 +131,8 @@ class _Links(HTMLParser):
 
 def test_the_page_shows_the_mistakes_of_every_category(tmp_path: Path) -> None:
     """The highest-scored normal and the lowest-scored anomalous image are kept, whatever else is seen."""
-    gallery = Gallery(per_category=3)
+    names = [f"{kind}/{number:03}.png" for number in range(40) for kind in ("good", "dent")]
+    gallery = Gallery(per_category=3, names=names)
     for number in range(40):
         for defect in (None, "dent"):
             sample = _sample("a<b", defect, 5 * number)
@@ -122,12 +143,27 @@ def test_the_page_shows_the_mistakes_of_every_category(tmp_path: Path) -> None:
     links.feed(page)
     assert len(links.sources) == 3
     assert not links.outside
-    assert "normal, score 0.765" in page  # 195 of 255
-    assert "dent, score 0.000" in page
+    assert "good/039.png: normal, score 0.765" in page  # 195 of 255
+    assert "dent/000.png: dent, score 0.000" in page
     assert "a&lt;b" in page
     for source in links.sources:
         with Image.open(tmp_path / source) as picture:
             assert picture.size[1] == HEIGHT_PX
+
+
+def test_other_pictures_are_a_fair_choice(tmp_path: Path) -> None:
+    """Of six images that are no mistake each is shown as often as another, whenever it came."""
+    gallery = Gallery(per_category=3)
+    for category in range(150):
+        for brightness in (255, 10, 20, 30, 40, 50, 60):
+            sample = _sample(f"nut {category}", None, brightness)
+            gallery.add(sample, _score([sample])[0])
+    gallery.save(tmp_path, "nano on parts")
+    page = (tmp_path / "pictures.html").read_text()
+    shown = [page.count(f"score {b / 255:.3f}") for b in (10, 20, 30, 40, 50, 60)]
+    assert sum(shown) == 150
+    assert max(shown) < 40  # 25 expected, standard deviation 4.6
+    assert min(shown) > 10
 
 
 def test_a_panel_shows_image_mask_and_map(tmp_path: Path) -> None:
@@ -141,3 +177,17 @@ def test_a_panel_shows_image_mask_and_map(tmp_path: Path) -> None:
     top, bottom = overlay[20].mean(axis=0), overlay[-20].mean(axis=0)
     assert top[0] > top[2]
     assert bottom[2] > bottom[0] or bottom[0] < top[0]
+
+
+def test_a_panel_of_a_very_wide_image_stays_small() -> None:
+    """A strip of steel sheet is drawn lower, not ten thousand pixels wide."""
+    strip = Sample(
+        np.zeros((20, 2000, 3), dtype=np.uint8),
+        np.zeros((20, 2000), dtype=np.bool_),
+        "steel",
+        "steel",
+        "texture",
+        None,
+    )
+    panel = draw_panel(strip, _score([strip])[0])
+    assert panel.shape == (10, 3 * WIDTH_LIMIT_PX, 3)
