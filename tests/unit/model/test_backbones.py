@@ -135,7 +135,7 @@ def test_tokens_on_grid_take_mean_and_peak_of_finer_maps() -> None:
 
 @pytest.mark.parametrize("name", ["ssvp-base", "ssvp-fast"])
 def test_smaller_presets_share_the_grid_of_37(name: str) -> None:
-    """Both towers of every preset meet on 37 x 37 cells at 592 px; ssvp-fast's structure tower is a ConvNeXt."""
+    """Both towers meet on 37 x 37 cells at 592 px; the structure tower of ssvp-fast is a ConvNeXt."""
     config = PRESETS[name]
     model = SSVP(config).eval()
     assert model.dino is not None
