@@ -6,14 +6,18 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from app.api.body import BodyBudget
 from app.api.keys import ApiKeys
 from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
 from app.api.routes import batch, detect, health
+from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics
 from app.runtime.protocol import Runtime
 from app.settings import Settings
+
+BODIES_AT_ONCE = 8  # of the largest size that may be arriving; smaller ones the more
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
@@ -40,6 +44,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
+    app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
     app.add_middleware(RecordMiddleware, metrics=metrics)
     add_problem_handlers(app)

@@ -5,7 +5,7 @@ Knows what is counted and how it is written; knows neither how requests are pars
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -160,6 +160,8 @@ class Metrics:
     def observe_request(self, record: RequestRecord) -> None:
         """Count each image of an inspection request that has been answered; others are not counted."""
         for part in record.parts:
+            if part.code is None and part.inspection is None:  # given up with the whole request
+                part.code, part.status = record.code, record.status
             self.observe_request(part)
         if record.parts or not record.inspects:
             return
@@ -177,13 +179,13 @@ class Metrics:
             self._verdicts.labels(_UNPROFILED, verdict.result).inc()
             self._score.labels(_UNPROFILED).observe(verdict.score)
 
-    def exposition(self, snapshot: Snapshot) -> bytes:
+    def exposition(self, snapshot: Snapshot, device_memory: Mapping[str, int]) -> bytes:
         """Return all metrics in Prometheus' text format."""
         self._queue_depth.set(snapshot.queue_depth)
         self._queue_limit.set(snapshot.queue_limit)
         self._inflight.set(snapshot.inflight)
         self._golden_score.set(snapshot.golden_score)
-        for kind, size in snapshot.device_memory.items():
+        for kind, size in device_memory.items():
             self._memory.labels(kind).set(size)
         if snapshot.model is not None:
             self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)

@@ -9,17 +9,45 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from app.errors import BodyTimeoutError, BodyTooLargeError, ClientGoneError
+from app.errors import BodyTimeoutError, BodyTooLargeError, ClientGoneError, QueueFullError
 
 T = TypeVar("T")
 
 
-async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> bytes:
+class BodyBudget:
+    """How much may have arrived of all bodies that are being read: slow senders take bytes, no places.
+
+    Args:
+        limit_bytes: of all bodies together.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes, self._held = limit_bytes, 0
+
+    def take(self, count: int) -> None:
+        """Count bytes in.
+
+        Raises:
+            QueueFullError: there are too many; these are counted none the less.
+        """
+        self._held += count
+        if self._held > self._limit_bytes:
+            raise QueueFullError("too many large bodies are arriving at once")
+
+    def give_back(self, count: int) -> None:
+        """Count bytes out: their request has been admitted, or refused."""
+        self._held -= count
+
+
+async def read_body(
+    request: Request, budget: BodyBudget, limit_bytes: int, timeout_s: float
+) -> bytes:
     """Return the body.
 
     Raises:
         BodyTooLargeError: as soon as more than the limit is announced or has arrived.
-        BodyTimeoutError: the body did not arrive whole in time; a dead sender would keep its place for ever.
+        BodyTimeoutError: the body did not arrive whole in time; a dead sender would keep its connection.
+        QueueFullError: too much is arriving at once.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit_bytes:
@@ -29,10 +57,13 @@ async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> byt
         async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
                 body += chunk
+                budget.take(len(chunk))
                 if len(body) > limit_bytes:
                     raise _too_large(limit_bytes)
     except TimeoutError:
         raise BodyTimeoutError(f"{len(body)} bytes arrived within {timeout_s:g} s") from None
+    finally:
+        budget.give_back(len(body))
     return bytes(body)
 
 

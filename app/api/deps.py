@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from app.api.keys import ApiKeys
+from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics, RequestRecord
 from app.settings import Settings
@@ -58,6 +59,12 @@ async def _keys(request: Request) -> ApiKeys:
     return keys
 
 
+async def _image_files(request: Request) -> ImageFiles:
+    files: ImageFiles = request.app.state.image_files
+    return files
+
+
+ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]
 EngineDep = Annotated[Engine, Depends(_engine)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 SettingsDep = Annotated[Settings, Depends(_settings)]

@@ -74,6 +74,8 @@ class ApiKeys:
     def spend(self, name: str, inspections: int = 1) -> None:
         """Take inspections from a key's budget.
 
+        More at once than the largest budget wait for a full one, and are paid for afterwards.
+
         Raises:
             RateLimitError: there is less left.
         """
@@ -82,12 +84,13 @@ class ApiKeys:
         now, burst = self._clock(), max(1.0, self._rate)
         left, since = self._budgets.get(name, (burst, now))
         left = min(burst, left + (now - since) * self._rate)
-        allowed = left >= inspections
+        needed = min(burst, float(inspections))
+        allowed = left >= needed
         self._budgets[name] = (left - inspections if allowed else left, now)
         if not allowed:
             raise RateLimitError(
                 f"{self._rate:g} inspections a second are allowed",
-                retry_after_s=math.ceil((inspections - left) / self._rate),
+                retry_after_s=math.ceil((needed - left) / self._rate),
             )
 
 
@@ -105,10 +108,10 @@ def _read_keys(path: Path) -> dict[bytes, str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, _, key = (part.strip() for part in line.partition(":"))
-        if not name or len(key) < MIN_KEY_LENGTH:
+        if not name or len(key) < MIN_KEY_LENGTH or not key.isascii():
             raise StartError(
-                f"API keys: {path}, line {number}: write `name:key` with {MIN_KEY_LENGTH} characters or "
-                "more in the key"
+                f"API keys: {path}, line {number}: write `name:key` with {MIN_KEY_LENGTH} ASCII characters "
+                "or more in the key"
             )
         if name in names.values() or _digest(key) in names:
             raise StartError(f"API keys: {path}, line {number}: name or key stands there twice")

@@ -4,7 +4,8 @@ Knows names, ranges and rounding of the contract; computes nothing.
 """
 
 import base64
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -46,7 +47,16 @@ def _box(text: str) -> str:
     return text
 
 
+def _plain_integer(value: Any) -> Any:
+    """Take what every reader takes for the same whole number: 17 and "17", not 17.0, +17 or 1_7."""
+    plain = value if isinstance(value, str) else str(_no_bool(value))
+    if re.fullmatch(r"-?[0-9]{1,20}", plain) is None:
+        raise ValueError("a whole number is expected, digits and nothing else")
+    return int(plain)
+
+
 Number = BeforeValidator(_no_bool)
+Integer = BeforeValidator(_plain_integer)
 Profile = Literal["full", "plc", "line"]
 Text128 = Annotated[str, StringConstraints(max_length=128)]
 ProductName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
@@ -63,7 +73,7 @@ class DetectParameters(BaseModel):
         examples=["metal nut"],
     )
     part_id: Text128 | None = Field(default=None, description="Echoed, never interpreted.")
-    sequence: Annotated[int, Number, Field(ge=-(2**63), lt=2**63)] | None = Field(
+    sequence: Annotated[int, Integer, Field(ge=-(2**63), lt=2**63)] | None = Field(
         default=None, description="Echoed, never interpreted."
     )
     threshold: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
@@ -99,14 +109,17 @@ class DetectParameters(BaseModel):
         description="Longest time from arrival to answer; by default SSVP_DEFAULT_DEADLINE_MS.",
     )
 
-    def order(self, image: bytes, arrived_at: float, default_deadline_ms: int) -> Order:
-        """Return what the engine is to do; `arrived_at` is a `time.perf_counter()` value."""
+    def deadline(self, arrived_at: float, default_deadline_ms: int) -> float:
+        """Return when the answer must be written; both are `time.perf_counter()` values."""
+        allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
+        return arrived_at + allowed_ms / 1000
+
+    def order(self, image: bytes, deadline: float) -> Order:
+        """Return what the engine is to do until then."""
         size = None if self.heatmap_size == "original" else self.heatmap_size
         wanted = self.heatmap if self.profile == "full" else "none"
         kind, encoding = HeatmapKind(wanted), HeatmapFormat(self.heatmap_format)
         heatmap = HeatmapOptions(kind, encoding, size)
-        allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
-        deadline = arrived_at + allowed_ms / 1000
         roi = None if self.roi is None else parse_box(self.roi)
         return Order(image, self.product, self.threshold, heatmap, roi, deadline)
 

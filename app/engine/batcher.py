@@ -248,13 +248,21 @@ class Batcher:
             return batch
 
     def _hold_open(self) -> None:
-        """Let more queries join until the batch is full or its oldest query has waited long enough."""
-        if self._waiting and self._limits.max_wait_s > 0:
+        """Let more queries join until the batch is full, or its oldest or most urgent query can wait no longer.
+
+        The wait ends early enough to compute what waits, and each query that joins may shorten it.
+        """
+        while self._waiting and self._limits.max_wait_s > 0:
+            waiting, max_batch = len(self._waiting), self._computer.max_batch
             oldest = min(job.queued_at for job in self._waiting)
-            self._condition.wait_for(
-                lambda: len(self._waiting) >= self._computer.max_batch or self._refusal,
-                timeout=oldest + self._limits.max_wait_s - time.perf_counter(),
+            latest_start = self._waiting[0].deadline - 2.0 * self._clock.expected(
+                min(waiting, max_batch)
             )
+            until = min(oldest + self._limits.max_wait_s, latest_start)
+            left = until - time.perf_counter()
+            if waiting >= max_batch or self._refusal or left <= 0:
+                return
+            self._condition.wait(left)
 
     def _pop_batch(self) -> list[_Job]:
         batch: list[_Job] = []

@@ -1,14 +1,85 @@
 """Images that a camera PC wrote and a PLC refers to.
 
-Knows files below the allowed folders; tells nobody whether there are others.
+Knows files below the allowed folders; tells nobody whether there are others. A share that no longer answers
+holds up whoever asks for its files, until their deadline, and nobody else.
 """
 
+import asyncio
+import contextlib
 import os
 import stat
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.errors import BodyTooLargeError, ImagePathError
+from app.errors import BodyTooLargeError, DeadlinePassedError, ImagePathError, ParameterError
+
+READERS = 8
+OPEN_FILES = Path("/proc/self/fd")
+
+
+class ImageFiles:
+    """Reads images below the roots, a few at a time, each on a thread of its own.
+
+    Such a thread may hang in the operating system for ever; being a daemon it does not keep the process.
+
+    Args:
+        roots: folders that may be read from, subfolders included; none: no file is read.
+        limit_bytes: largest file.
+    """
+
+    def __init__(self, roots: Sequence[Path], limit_bytes: int) -> None:
+        self._roots, self._limit_bytes = roots, limit_bytes
+        self._free = asyncio.Semaphore(READERS)
+
+    async def read(self, path: str, deadline: float) -> bytes:
+        """Read one image.
+
+        Args:
+            path: see `read_image_file`.
+            deadline: `time.perf_counter()` value after which nobody waits for it.
+
+        Raises:
+            ParameterError: no file is read here.
+            DeadlinePassedError: it was not read in time.
+            ImagePathError, BodyTooLargeError: see `read_image_file`.
+        """
+        if not self._roots:
+            raise ParameterError(
+                "image_path: this service reads no files; SSVP_IMAGE_ROOTS is not set"
+            )
+        try:
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                await self._free.acquire()
+                return await self._start(path)
+        except TimeoutError:
+            raise DeadlinePassedError("the file was not read in time") from None
+
+    def _start(self, path: str) -> asyncio.Future[bytes]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+
+        def done(data: bytes | None, error: Exception | None) -> None:
+            self._free.release()
+            if future.done():  # nobody waits any more
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(data or b"")
+
+        def work() -> None:
+            data, failure = None, None
+            try:
+                data = read_image_file(path, self._roots, self._limit_bytes)
+            except Exception as error:  # noqa: BLE001 - its waiter gets it
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(done, data, failure)
+
+        threading.Thread(target=work, name="ssvp-file", daemon=True).start()
+        return future
 
 
 def read_image_file(path: str, roots: Sequence[Path], limit_bytes: int) -> bytes:
@@ -25,7 +96,7 @@ def read_image_file(path: str, roots: Sequence[Path], limit_bytes: int) -> bytes
     """
     for root in roots:
         if (found := _inside(root, path)) is not None:
-            return _read(found, limit_bytes)
+            return _read(found, root, limit_bytes)
     raise ImagePathError("there is no image at that path below the allowed folders")
 
 
@@ -39,7 +110,7 @@ def _inside(root: Path, path: str) -> Path | None:
     return real if real.is_relative_to(real_root) and real.is_file() else None
 
 
-def _read(path: Path, limit_bytes: int) -> bytes:
+def _read(path: Path, root: Path, limit_bytes: int) -> bytes:
     # A link put there since the path was resolved is refused, a pipe put there is not waited for.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -49,7 +120,20 @@ def _read(path: Path, limit_bytes: int) -> bytes:
     with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ImagePathError("what is at that path is no plain file")
-        data = file.read(limit_bytes + 1)
+        if not _still_inside(descriptor, root):
+            raise ImagePathError("the image at that path cannot be read")
+        try:
+            data = file.read(limit_bytes + 1)
+        except OSError as error:
+            raise ImagePathError("the image at that path cannot be read") from error
     if len(data) > limit_bytes:
         raise BodyTooLargeError(f"the file is larger than {limit_bytes} bytes")
     return data
+
+
+def _still_inside(descriptor: int, root: Path) -> bool:
+    """Ask the system where an open file really is: a folder on its path may have become a link meanwhile."""
+    if not OPEN_FILES.is_dir():  # not Linux
+        return True
+    real = Path(os.readlink(OPEN_FILES / str(descriptor)))  # noqa: PTH115 - not followed further
+    return real.is_relative_to(root.resolve())

@@ -4,6 +4,7 @@ Knows the order of the stages and which thread runs each; knows no HTTP and no m
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -27,11 +28,12 @@ from app.engine.render import (
     shrink,
 )
 from app.engine.verdict import Result, checked, decide
-from app.errors import DeadlinePassedError, ParameterError
+from app.errors import DeadlinePassedError, DrainingError, ParameterError
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 T = TypeVar("T")
 ThresholdSource = Literal["request", "bundle"]
+_Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether at the image's own size
 _LATEST = 0.1  # weight of the latest image in the running mean
 
 
@@ -106,11 +108,24 @@ class _Opened:
 class Inspector:
     """Inspects images on one runtime."""
 
-    def __init__(self, runtime: Runtime, batcher: Batcher, pool: Executor, max_pixels: int) -> None:
+    def __init__(
+        self, runtime: Runtime, batcher: Batcher, pool: Executor, threads: int, max_pixels: int
+    ) -> None:
+        """Make an inspector.
+
+        Args:
+            runtime: what prepares images and names the model.
+            batcher: the queue in front of the runtime.
+            pool: decodes and draws.
+            threads: how many threads the pool has.
+            max_pixels: largest image, width times height.
+        """
         self._runtime, self._batcher, self._pool = runtime, batcher, pool
         self._max_pixels = max_pixels
         self._model = runtime.info
-        self._conclude_s = 0.0  # running mean: what is left to do once the queue is passed
+        # Nothing waits inside the pool: what is given up while it waits must not keep its image.
+        self._free_threads = asyncio.Semaphore(threads)
+        self._conclude_s: dict[_Drawn, float] = {}  # running means: what is left after the queue
 
     async def inspect(self, order: Order) -> Inspection:
         """Inspect one image.
@@ -134,12 +149,15 @@ class Inspector:
         started = time.perf_counter()
         opened = await self._in_pool(lambda: self._open(order))
         decoded = time.perf_counter()
-        needed_by = order.deadline - self._conclude_s
+        # Of what is left at most half is kept for drawing: a stale mean must not refuse for ever.
+        drawn = (order.heatmap.kind, order.heatmap.size_px is None)
+        expected_s = self._conclude_s.get(drawn, 0.0)
+        needed_by = order.deadline - min(expected_s, max(0.0, order.deadline - decoded) / 2)
         scored = await self._batcher.submit(opened.query, needed_by, urgent=order.urgent)
         computed = time.perf_counter()
         verdict = await self._in_pool(lambda: self._conclude(order, opened, scored.prediction))
         concluded = time.perf_counter()
-        self._conclude_s += _LATEST * (concluded - computed - self._conclude_s)
+        self._conclude_s[drawn] = expected_s + _LATEST * (concluded - computed - expected_s)
         times = StageTimes(
             decode=decoded - started,
             queue=max(0.0, computed - decoded - scored.inference_s),
@@ -192,7 +210,21 @@ class Inspector:
         return opened.picture
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Run work on a thread that is free, or give up waiting for one; a thread is free when it has ended."""
+        await self._free_threads.acquire()
+        loop = asyncio.get_running_loop()
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:  # the pool was shut down: the time for finishing is over
+            self._free_threads.release()
+            raise DrainingError("the service is shutting down") from None
+
+        def ended(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._free_threads.release)
+
+        future.add_done_callback(ended)
+        return await asyncio.wrap_future(future)
 
 
 def _inspected(roi: Box | None, image: Size) -> Box:

@@ -15,20 +15,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.engine.batcher import Batcher, BatchLimits
-from app.engine.inspector import Inspector, Order
-from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.golden import GoldenFinding, inspect_golden
+from app.engine.inspector import Inspector
 from app.errors import (
     DrainingError,
-    LateError,
     NotReadyError,
     QueueFullError,
-    ServiceError,
     StartError,
     StartingError,
     UnavailableError,
     WorkerDeadError,
 )
-from app.runtime.protocol import GoldenImage, ModelInfo, Runtime
+from app.runtime.protocol import ModelInfo, Runtime
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -59,7 +57,6 @@ class Snapshot:
         inflight: requests between arrival and answer.
         golden_score: last score of the golden image, NaN before the first.
         model: what was loaded, once it is.
-        device_memory: bytes of the device's memory by kind; empty on a CPU.
     """
 
     state: State
@@ -70,7 +67,6 @@ class Snapshot:
     inflight: int
     golden_score: float
     model: ModelInfo | None
-    device_memory: Mapping[str, int]
 
 
 class Engine:
@@ -96,6 +92,7 @@ class Engine:
         self._idle.set()
         self._drain: asyncio.Task[None] | None = None
         self._golden_score = math.nan
+        self._wrong = False  # the last golden image came out with another score than its own
 
     @asynccontextmanager
     async def running(self, load: Callable[[], Runtime]) -> AsyncIterator[None]:
@@ -124,24 +121,41 @@ class Engine:
             self._drain = asyncio.create_task(self._finish())
         return self._drain
 
-    @contextmanager
-    def admitted(self) -> Iterator[Inspector]:
-        """Count a request in, or refuse it before its body is read.
-
-        As many requests are admitted as may wait and be computed. Decoding happens inside that bound, so it
-        bounds memory too.
+    def refuse_if_unavailable(self) -> None:
+        """Refuse a request that could not be admitted now, before its body is read.
 
         Raises:
             UnavailableError: one of its leaves.
         """
-        inspector = self._ready_inspector()
+        self._ready_inspector()
         limit = self._settings.queue_size + self._settings.max_batch
         if self._inflight >= limit:
             raise QueueFullError(f"{limit} requests are being served already")
+
+    @contextmanager
+    def admitted(self, *, part: bool = False) -> Iterator[Inspector]:
+        """Count a request in, or refuse it; its body has arrived, so whoever sends slowly takes no place.
+
+        As many requests are admitted as may wait and be computed. Decoding happens inside that bound, so it
+        bounds memory too. No verdict leaves once the model is known to compute wrongly.
+
+        Args:
+            part: one image of a request that was admitted, which shutting down does not refuse any more.
+
+        Raises:
+            UnavailableError: one of its leaves.
+        """
+        if part and self._state is State.DRAINING and self._inspector is not None:
+            inspector = self._inspector
+        else:
+            self.refuse_if_unavailable()
+            inspector = self._ready_inspector()
         self._inflight += 1
         self._idle.clear()
         try:
             yield inspector
+            if self._wrong:
+                raise NotReadyError(self._reason)
         finally:
             self._inflight -= 1
             if not self._inflight:
@@ -159,8 +173,17 @@ class Engine:
             inflight=self._inflight,
             golden_score=self._golden_score,
             model=self._model,
-            device_memory=self._runtime.memory() if self._runtime else {},
         )
+
+    def device_memory(self) -> Mapping[str, int]:
+        """Return bytes of the device's memory by kind; empty on a CPU, and on a device that does not answer."""
+        if self._runtime is None:
+            return {}
+        try:
+            return self._runtime.memory()
+        except RuntimeError as error:  # torch's, from a device that is lost; the worker will say so
+            logger.warning("the device does not tell its memory: %r", error)
+            return {}
 
     def _worker_dead(self) -> bool:
         serving = self._state in (State.READY, State.NOT_READY)
@@ -185,13 +208,17 @@ class Engine:
         self._batcher = self._new_batcher(runtime)
         self._reason = "the model is warming up"
         await self._batcher.start()
-        self._inspector = Inspector(runtime, self._batcher, self._pool, self._settings.max_pixels)
+        settings = self._settings
+        self._inspector = Inspector(
+            runtime, self._batcher, self._pool, settings.decode_threads, settings.max_pixels
+        )
         self._reason = "the golden image is being inspected"
         while True:
             # Twice an interval, each time half of it to wait: whatever goes wrong shows within one.
             began = time.perf_counter()
             half = self._settings.golden_interval_s / 2
-            self._judge(await self._golden_complaint(self._inspector, self._model.golden))
+            golden, limit_s = self._model.golden, self._golden_limit_s()
+            self._judge(await inspect_golden(self._inspector, golden, limit_s))
             await asyncio.sleep(max(0.0, began + half - time.perf_counter()))
 
     def _new_batcher(self, runtime: Runtime) -> Batcher:
@@ -199,8 +226,11 @@ class Engine:
         limits = BatchLimits(settings.max_batch, settings.max_wait_ms / 1000, settings.queue_size)
         return Batcher(runtime, limits, self._on_batch, self._worker_died)
 
-    def _judge(self, complaint: str) -> None:
+    def _judge(self, finding: GoldenFinding) -> None:
         """Be ready if the golden image has its score, and say so when that changes."""
+        self._wrong, complaint = finding.wrong, finding.complaint
+        if not math.isnan(finding.score):
+            self._golden_score = finding.score
         state = State.NOT_READY if complaint else State.READY
         changed = state is not self._state or complaint != self._reason
         if self._state in (State.DRAINING, State.FAILED) or not changed or self._model is None:
@@ -216,26 +246,6 @@ class Engine:
             f": {complaint}" if complaint else "",
         )
 
-    async def _golden_complaint(self, inspector: Inspector, golden: GoldenImage) -> str:
-        """Inspect the golden image through the queue and worker that serve; an empty answer is a pass."""
-        options = HeatmapOptions(HeatmapKind.NONE)
-        limit_s = self._golden_limit_s()
-        deadline = time.perf_counter() + limit_s
-        order = Order(golden.png, golden.product, None, options, deadline=deadline, urgent=True)
-        try:
-            inspection = await inspector.inspect(order)
-        except LateError:
-            return f"the golden image was not inspected within {limit_s:g} s"
-        except ServiceError as error:
-            logger.error("the golden image could not be inspected", exc_info=error)
-            return f"the golden image could not be inspected: {error.code}"
-        self._golden_score = score = inspection.verdict.score
-        if abs(score - golden.score) <= golden.tolerance:
-            return ""
-        return (
-            f"the golden image scored {score:.6f}, not {golden.score:.6f} +- {golden.tolerance:.6f}"
-        )
-
     def _golden_limit_s(self) -> float:
         """Half an interval; the first image of all may take longer, since nobody relies on it yet."""
         first = self._state is State.STARTING
@@ -249,10 +259,11 @@ class Engine:
         self._fail("the engine failed; the log says why")
 
     def _worker_died(self) -> None:
-        if self._state in (State.READY, State.NOT_READY):
-            self._fail("the inference worker has ended")
+        self._fail("the inference worker has ended")
 
     def _fail(self, reason: str) -> None:
+        if self._state in (State.DRAINING, State.FAILED):
+            return
         self._state, self._reason = State.FAILED, reason
         self.on_failure()
 

@@ -60,12 +60,10 @@ class Computer:
         except OutOfDeviceMemoryError as error:
             return self._with_less_memory(queries, error)
         except Exception as error:  # noqa: BLE001
-            if len(queries) > 1:
-                logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
-                return [outcome for query in queries for outcome in self.compute([query])]
-            failure = InferenceError("the runtime raised")
-            failure.__cause__ = error
-            return [failure]
+            if len(queries) == 1:
+                return [_failure(error)]
+            logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
+            return [outcome for query in queries for outcome in self.compute([query])]
 
     def _with_less_memory(
         self, queries: Sequence[Query], error: OutOfDeviceMemoryError
@@ -78,8 +76,12 @@ class Computer:
         logger.warning("out of memory at one image; trying it once more")
         try:
             return list(self._predict(queries))
+        except DeviceLostError:
+            raise
         except OutOfDeviceMemoryError:
             raise DeviceLostError("the device twice had no memory for one image") from error
+        except Exception as another:  # noqa: BLE001
+            return [_failure(another)]
 
     def _predict(self, queries: Sequence[Query]) -> list[Scored]:
         started = time.perf_counter()
@@ -88,3 +90,9 @@ class Computer:
         if len(predictions) != len(queries):
             raise ValueError(f"{len(predictions)} predictions for {len(queries)} queries")
         return [Scored(prediction, len(queries), elapsed) for prediction in predictions]
+
+
+def _failure(error: Exception) -> InferenceError:
+    failure = InferenceError("the runtime raised")
+    failure.__cause__ = error
+    return failure

@@ -5,13 +5,14 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.api.body import unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, SettingsDep, inspects
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import read_parameters
 from app.api.problems import describe, log_internal
-from app.api.routes.detect import receive_request
+from app.api.routes.detect import read_request_body, take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import ImageMissingError, ParameterError, ServiceError
@@ -33,18 +34,21 @@ async def detect_batch(
     request: Request, engine: EngineDep, settings: SettingsDep, record: RecordDep, keys: KeysDep
 ) -> Response:
     """Read the request, have every image inspected, write the answers in the images' order."""
+    engine.refuse_if_unavailable()
+    body = await read_request_body(request, settings)
     with engine.admitted():
-        received = await receive_request(request, settings)
+        received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
         if parameters.profile != "full" or parameters.image_path is not None:
             raise ParameterError("profile, image_path: not in a batch")
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
         keys.spend(record.key, len(received.images) - 1)  # the first is paid for
-    work = _inspect_all(engine, settings, record, parameters, received.images)
-    results = await unless_gone(request, work)
-    body = {"request_id": record.request_id, "results": results}
-    return Response(json.dumps(body), media_type="application/json")
+        work = _inspect_all(engine, settings, record, parameters, received.images)
+        results = await unless_gone(request, work)
+        found = {"request_id": record.request_id, "results": results}
+        written = await run_in_threadpool(json.dumps, found)
+    return Response(written, media_type="application/json")
 
 
 async def _inspect_all(
@@ -56,9 +60,10 @@ async def _inspect_all(
 ) -> list[dict[str, Any]]:
     async def one(image: bytes) -> dict[str, Any]:
         part = record.part()
-        order = parameters.order(image, record.started_at, settings.default_deadline_ms)
+        deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
+        order = parameters.order(image, deadline)
         try:
-            with engine.admitted() as inspector:
+            with engine.admitted(part=True) as inspector:
                 part.inspection = await inspector.inspect(order)
         except ServiceError as error:
             log_internal(error, record.request_id)
@@ -66,9 +71,14 @@ async def _inspect_all(
             part.status, part.code = problem.status, problem.code
             return problem.model_dump(mode="json")
         part.status = 200
-        answer = Answer.of(part.inspection, parameters, record.request_id, record.elapsed_s)
-        return {"status": 200, **answer.model_dump(mode="json")}
+        return await run_in_threadpool(_result, part, parameters)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(image)) for image in images]
     return [task.result() for task in tasks]
+
+
+def _result(part: RequestRecord, parameters: DetectParameters) -> dict[str, Any]:
+    assert part.inspection is not None  # noqa: S101
+    answer = Answer.of(part.inspection, parameters, part.request_id, part.elapsed_s)
+    return {"status": 200, **answer.model_dump(mode="json")}

@@ -1,16 +1,18 @@
 """`POST /v1/detect`: one image in, one verdict out. The reading order of a request starts here."""
 
+import time
+
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import read_body, unless_gone
-from app.api.deps import EngineDep, RecordDep, SettingsDep, inspects
+from app.api.body import BodyBudget, read_body, unless_gone
+from app.api.deps import EngineDep, ImageFilesDep, RecordDep, SettingsDep, inspects
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.forms import Received, read_parameters, receive
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
 from app.api.schemas import Answer, DetectParameters
-from app.engine.image_files import read_image_file
-from app.errors import ImageMissingError, ParameterError
+from app.engine.image_files import ImageFiles
+from app.errors import DeadlinePassedError, ImageMissingError
 from app.observability import RequestRecord
 from app.settings import Settings
 
@@ -26,21 +28,37 @@ router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
     openapi_extra=detect_openapi(),
 )
 async def detect(
-    request: Request, engine: EngineDep, settings: SettingsDep, record: RecordDep
+    request: Request,
+    engine: EngineDep,
+    settings: SettingsDep,
+    record: RecordDep,
+    files: ImageFilesDep,
 ) -> Response:
-    """Read the request, have it inspected, write the answer."""
+    """Read the request, have it inspected, write the answer; all of it before the deadline."""
+    engine.refuse_if_unavailable()
+    body = await read_request_body(request, settings)
     with engine.admitted() as inspector:
-        received = await receive_request(request, settings)
+        received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
-        image = await run_in_threadpool(_image, received, parameters, settings)
-        order = parameters.order(image, record.started_at, settings.default_deadline_ms)
+        deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
+        image = await _image(received, parameters, files, deadline)
+        order = parameters.order(image, deadline)
         record.inspection = await unless_gone(request, inspector.inspect(order))
-    return _response(request, record, parameters)
+        # A heat map of full size takes long to write down; the event loop has others to serve meanwhile.
+        response = await run_in_threadpool(_response, request, record, parameters)
+        if time.perf_counter() > deadline:
+            raise DeadlinePassedError("the answer was not written in time")
+    return response
 
 
-async def receive_request(request: Request, settings: Settings) -> Received:
-    """Read a request's body and take it apart; from here on errors are answered in the caller's profile."""
-    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_s)
+async def read_request_body(request: Request, settings: Settings) -> bytes:
+    """Read the body as far as the settings allow."""
+    budget: BodyBudget = request.app.state.body_budget
+    return await read_body(request, budget, settings.max_body_bytes, settings.body_timeout_s)
+
+
+async def take_apart(request: Request, body: bytes) -> Received:
+    """Take a body apart; from here on errors are answered in the caller's profile."""
     content_type = request.headers.get("content-type", "")
     query = request.query_params.multi_items()
     received = await run_in_threadpool(receive, body, content_type, query)
@@ -49,15 +67,15 @@ async def receive_request(request: Request, settings: Settings) -> Received:
     return received
 
 
-def _image(received: Received, parameters: DetectParameters, settings: Settings) -> bytes:
+async def _image(
+    received: Received, parameters: DetectParameters, files: ImageFiles, deadline: float
+) -> bytes:
     """Return the image that was sent, or the one whose path was."""
     if parameters.image_path is None:
-        return received.image()
+        return await run_in_threadpool(received.image)
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
-    if not settings.image_roots:
-        raise ParameterError("image_path: this service reads no files; SSVP_IMAGE_ROOTS is not set")
-    return read_image_file(parameters.image_path, settings.image_roots, settings.max_body_bytes)
+    return await files.read(parameters.image_path, deadline)
 
 
 def _response(request: Request, record: RequestRecord, parameters: DetectParameters) -> Response:

@@ -35,7 +35,8 @@ async def ready(engine: EngineDep) -> Response:
 @router.get("/metrics", response_class=Response)
 async def metrics(engine: EngineDep, metrics: MetricsDep) -> Response:
     """Return all metrics in Prometheus' text format."""
-    return Response(metrics.exposition(engine.snapshot()), media_type=CONTENT_TYPE_LATEST)
+    text = metrics.exposition(engine.snapshot(), engine.device_memory())
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 def _health(fine: bool, status: str, reason: str) -> Response:
