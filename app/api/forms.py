@@ -140,7 +140,9 @@ def _from_base64(encoded: object) -> bytes:
     if prefix := _DATA_URL.match(encoded):
         encoded = encoded[prefix.end() :]
     try:
-        return base64.b64decode("".join(encoded.split()), validate=True)
+        # Not str.split: a body of blanks would become millions of strings, and everybody would wait.
+        letters = encoded.encode("ascii").translate(None, b" \t\r\n")
+        return base64.b64decode(letters, validate=True)
     except (ValueError, binascii.Error) as error:
         raise BodyUnreadableError("`image` is not base64") from error
 

@@ -255,9 +255,11 @@ class Batcher:
         while self._waiting and self._limits.max_wait_s > 0:
             waiting, max_batch = len(self._waiting), self._computer.max_batch
             oldest = min(job.queued_at for job in self._waiting)
-            latest_start = self._waiting[0].deadline - 2.0 * self._clock.expected(
-                min(waiting, max_batch)
-            )
+            urgent = self._waiting[0]
+            expected_s = self._clock.expected(min(waiting, max_batch))
+            # Half of its time at most: how long a batch takes is not known before the first one.
+            half = urgent.queued_at + (urgent.deadline - urgent.queued_at) / 2
+            latest_start = min(half, urgent.deadline - 2.0 * expected_s)
             until = min(oldest + self._limits.max_wait_s, latest_start)
             left = until - time.perf_counter()
             if waiting >= max_batch or self._refusal or left <= 0:

@@ -5,34 +5,22 @@ Knows Pillow and its traps; knows nothing of what is done with the pixels.
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from app.engine.formats import ImageFormat, recognise
-from app.errors import ImageAnimatedError, ImageCorruptError, ImageTooLargeError
-
-# The plugins are called by name, not through Image.open: that would let the bytes choose among formats,
-# read a JPEG's second picture (MPO), and judge sizes by a process-wide limit instead of ours.
-_OPENERS: MappingProxyType[ImageFormat, Callable[[BytesIO], ImageFile]] = MappingProxyType(
-    {
-        ImageFormat.PNG: PngImageFile,
-        ImageFormat.JPEG: JpegImageFile,
-        ImageFormat.BMP: BmpImageFile,
-        ImageFormat.TIFF: TiffImageFile,
-        ImageFormat.WEBP: WebPImageFile,
-    }
+from app.engine.headers import webp_size
+from app.engine.plugins import depth_bits, is_inverted, open_image
+from app.errors import (
+    FormatRefusedError,
+    ImageAnimatedError,
+    ImageCorruptError,
+    ImageTooLargeError,
 )
 
 # What Pillow raises on malformed files, by reading its plugins and by fuzzing.
@@ -53,6 +41,8 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombError,
 )
 
+# A resize by the shorter side needs memory by the longer: 1 x 4,000,000 pixels take gigabytes.
+MAX_SIDE_PX = 32_768
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _FLAT_GREY = 128
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -66,7 +56,7 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
 
     Args:
         data: PNG, JPEG, BMP, TIFF or WebP, whole.
-        max_pixels: largest width times height, judged by the header before decoding.
+        max_pixels: largest width times height, judged like `MAX_SIDE_PX` by the header before decoding.
 
     Returns:
         uint8 `[H, W, 3]`, contiguous and writable.
@@ -77,13 +67,15 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
     kind = recognise(data)
     with _corrupt_on_pillow_error(kind):
         if kind is ImageFormat.WEBP:  # Pillow's plugin allocates the canvas while opening
-            _check_size(*_webp_size(data), max_pixels)
-        with _OPENERS[kind](BytesIO(data)) as image:
+            _check_size(*webp_size(data), max_pixels)
+        with open_image(data, kind) as image:
             _check_size(*image.size, max_pixels)
             _check_single_frame(image)
+            _check_depth(image, data)
+            inverted = is_inverted(image)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return np.array(_to_rgb(upright))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(_to_rgb(image, inverted))
 
 
 @contextmanager
@@ -97,6 +89,8 @@ def _corrupt_on_pillow_error(kind: ImageFormat) -> Iterator[None]:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageTooLargeError(f"{width} x {height} pixels; at most {max_pixels} are accepted")
+    if max(width, height) > MAX_SIDE_PX:
+        raise ImageTooLargeError(f"{width} x {height} pixels; a side may have {MAX_SIDE_PX}")
     if width < 1 or height < 1:
         raise ImageCorruptError("the image has no pixels")
 
@@ -109,21 +103,19 @@ def _check_single_frame(image: ImageFile) -> None:
     raise ImageAnimatedError("send one still picture; animations and multi-page files are refused")
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read width and height from a WebP header (RFC 9649, section 2)."""
-    chunk, body = data[12:16], data[20:]
-    if chunk == b"VP8X":
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if chunk == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = struct.unpack_from("<HH", body, 6)
-    return width & 0x3FFF, height & 0x3FFF
+def _check_depth(image: ImageFile, data: bytes) -> None:
+    """Refuse what Pillow would cut to each value's high byte: of 12-bit colour, 4 bits would be left."""
+    if image.mode not in _DEEP_MODES and (bits := depth_bits(image, data)) > 8:
+        raise FormatRefusedError(
+            f"{bits} bits a channel are accepted in plain grey only; send colour, and grey with "
+            "transparency, with 8"
+        )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, inverted: bool) -> Image.Image:
     if image.mode in _DEEP_MODES:
-        return Image.fromarray(_scale_to_8_bit(np.asarray(image))).convert("RGB")
+        grey = _scale_to_8_bit(np.asarray(image))
+        return Image.fromarray(255 - grey if inverted else grey).convert("RGB")
     if image.has_transparency_data:
         opaque = image.convert("RGBA")
         white = Image.new("RGBA", opaque.size, "white")

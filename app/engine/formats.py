@@ -26,12 +26,13 @@ _SIGNATURES: tuple[tuple[ImageFormat, re.Pattern[bytes]], ...] = (
     (ImageFormat.PNG, re.compile(rb"\x89PNG\r\n\x1a\n")),
     (ImageFormat.JPEG, re.compile(rb"\xff\xd8\xff")),
     (ImageFormat.BMP, re.compile(rb"BM")),
-    (ImageFormat.TIFF, re.compile(rb"II[*+]\0|MM\0[*+]")),
+    (ImageFormat.TIFF, re.compile(rb"II\*\0|MM\0\*")),
     (ImageFormat.WEBP, re.compile(rb"RIFF....WEBP", re.DOTALL)),
 )
 
 # Named in the answer, so that the caller learns what was sent instead of "not an image".
 _REFUSED: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("BigTIFF", re.compile(rb"II\+\0|MM\0\+")),  # for files beyond 4 GiB; Pillow misreads its MM form
     ("GIF", re.compile(rb"GIF8[79]a")),
     ("PDF", re.compile(rb"%PDF-")),
     ("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
