@@ -54,6 +54,7 @@ def test_without_a_file_everybody_may_ask() -> None:
         ("a:0123456789abcdef\nb:0123456789abcdef", "twice"),
         ("a:0123456789abcdef\na:fedcba9876543210", "twice"),
         ("# nothing", "no key"),
+        ("a:schlüssel-der-zelle-drei", "ASCII"),
     ],
 )
 def test_a_file_that_makes_no_sense_stops_the_start(
@@ -97,3 +98,18 @@ def test_a_batch_costs_as_many_as_it_holds(path: Path) -> None:
     with pytest.raises(RateLimitError):
         keys.spend("line3", 3)
     keys.spend("line3", 2)
+
+
+def test_a_batch_larger_than_the_burst_is_paid_for_afterwards(path: Path) -> None:
+    """Twenty images at five a second: a full budget lets them in, and then four seconds nothing."""
+    now = [0.0]
+    keys = ApiKeys(path, rate_per_s=5, clock=lambda: now[0])
+    assert keys.admit([LINE3]) == "line3"
+    with pytest.raises(RateLimitError) as raised:
+        keys.spend("line3", 19)
+    now[0] += raised.value.retry_after_s or 0
+    keys.spend("line3", 19)  # the wait that was asked for was enough
+    with pytest.raises(RateLimitError):
+        keys.admit([LINE3])
+    now[0] += 20 / 5
+    assert keys.admit([LINE3]) == "line3"

@@ -1,0 +1,135 @@
+"""One caller's trouble stays that caller's: slow senders, dead shares, huge answers, batches given up."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.engine import image_files
+from app.observability import Metrics, RequestRecord
+from app.settings import Settings
+from tests.conftest import serving
+from tests.fakes import encode, grey
+
+pytestmark = pytest.mark.anyio
+
+URL, BATCH = "/v1/detect", "/v1/detect/batch"
+PNG = encode(grey(200))
+
+
+async def _never_ending(stop: asyncio.Event) -> AsyncIterator[bytes]:
+    yield b"x"
+    await stop.wait()
+
+
+async def test_more_slow_senders_than_places_take_none() -> None:
+    """Bodies that do not arrive hold no place in the queue: the next caller is served."""
+    settings = Settings(queue_size=4, max_batch=2)
+    async with serving(settings=settings) as service:
+        stop = asyncio.Event()
+        slow = [
+            asyncio.create_task(service.client.post(URL, content=_never_ending(stop)))
+            for _ in range(10)
+        ]
+        await asyncio.sleep(0.05)
+        answer = await service.client.post(URL, content=PNG)
+        assert answer.status_code == 200
+        stop.set()
+        # All ten are there at once now: "x" is no image, and there are six places.
+        assert {(await task).status_code for task in slow} <= {400, 503}
+
+
+async def test_too_much_arriving_at_once_is_refused_not_stored() -> None:
+    """Eight times the largest body may be under way; what exceeds it gets 503 while it still arrives."""
+    settings = Settings(max_body_bytes=1000)
+    async with serving(settings=settings) as service:
+        stop = asyncio.Event()
+
+        async def large() -> AsyncIterator[bytes]:
+            yield b"x" * 900
+            await stop.wait()
+
+        senders = [asyncio.create_task(service.client.post(URL, content=large())) for _ in range(9)]
+        done, _ = await asyncio.wait(senders, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result().json()["code"] for task in done] == ["queue_full"]
+        stop.set()
+        await asyncio.gather(*senders)
+        assert (await service.client.post(URL, content=PNG[:999])).status_code != 503
+
+
+async def test_a_dead_share_holds_up_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads that never return end in 504 at their deadline; bodies are inspected meanwhile."""
+    hang, real = threading.Event(), image_files.read_image_file
+
+    def read(*arguments: object) -> bytes:
+        hang.wait()
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(image_files, "read_image_file", read)
+    (tmp_path / "a.png").write_bytes(PNG)
+    async with serving(settings=Settings(image_roots=(tmp_path,))) as service:
+        query = {"image_path": "a.png", "deadline_ms": "300"}
+        files = [service.client.post(URL, params=query, content=b"{}") for _ in range(60)]
+        hanging = asyncio.gather(*files)
+        answer = await service.client.post(URL, params={"deadline_ms": "5000"}, content=PNG)
+        assert answer.status_code == 200
+        assert {a.status_code for a in await hanging} == {504}
+        hang.set()
+        await asyncio.sleep(0)
+        query["deadline_ms"] = "5000"
+        answer = await service.client.post(URL, params=query, content=b"{}")
+        assert answer.status_code == 200
+
+
+def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """An open file that lies elsewhere than its path said is not read."""
+    root, secret = tmp_path / "root", tmp_path / "secret"
+    root.mkdir()
+    secret.write_bytes(b"secret")
+    descriptor = os.open(secret, os.O_RDONLY)
+    assert not image_files._still_inside(descriptor, root)
+    assert image_files._still_inside(descriptor, tmp_path)
+    os.close(descriptor)
+
+
+async def test_an_answer_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The deadline ends at the answer, not at the verdict."""
+    from app.api.routes import detect
+
+    async with serving() as service:
+        monkeypatch.setattr(detect, "_response", lambda *_: threading.Event().wait(0.5))
+        answer = await service.client.post(URL, params={"deadline_ms": "400"}, content=PNG)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+async def test_a_batch_given_up_is_no_bug() -> None:
+    """A caller who leaves counts as one who left, image by image, not as internal errors."""
+    record = RequestRecord("id", "POST", BATCH, inspects=True)
+    for _ in range(5):
+        record.part()
+    record.status, record.code = 499, "client_gone"
+    async with serving() as service:
+        metrics = Metrics()
+        metrics.observe_request(record)
+        text = metrics.exposition(service.engine.snapshot(), {}).decode()
+    assert 'ssvp_requests_total{outcome="client_gone"} 5.0' in text
+    assert "internal" not in text
+
+
+@pytest.mark.parametrize("sequence", ["17.0", "+17", "1_7", " 17", "1e3", "0x11"])
+async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
+    """What a PLC could not match again is refused, not answered with another number."""
+    async with serving() as service:
+        for profile in ("full", "plc"):
+            query = {"sequence": sequence, "profile": profile}
+            answer = await service.client.post(URL, params=query, content=PNG)
+            assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+        answer = await service.client.post(URL, params={"sequence": "-17"}, content=PNG)
+        assert answer.json()["sequence"] == -17
