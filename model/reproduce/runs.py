@@ -15,7 +15,7 @@ import torch
 
 from model.alignment import Alignment, measure_alignment
 from model.baselines.static import static_config
-from model.checkpoint import load_config, load_model, load_untrained, save_json
+from model.checkpoint import CONFIG_FILE, load_config, load_model, load_untrained, save_json
 from model.config import SSVPConfig
 from model.data.manifest import open_data, read_sample
 from model.evaluate import measure
@@ -90,13 +90,7 @@ class Run:
         return self.bench.out / "runs" / f"{digest.hexdigest()[:12]}-seed{self.seed}"
 
     def model(self) -> SSVP:
-        """Return the trained model, training it first where that has not been done.
-
-        Raises:
-            TowersMissingError: there are no such towers.
-        """
-        if not (self.towers / "config.json").exists():
-            raise TowersMissingError(f"{self.variant.label}: no towers in {self.towers}")
+        """Return the trained model, training it first where that has not been done."""
         if self.variant is STATIC:
             return load_untrained(self.towers, self.config).to(self.bench.device).eval()
         if not (self.folder / "heads.safetensors").exists():
@@ -114,7 +108,13 @@ class Run:
         return load_model(self.folder).to(self.bench.device)
 
     def report(self, data: Path) -> dict[str, Any]:
-        """Return the figures on a manifest's test split, measuring them where that has not been done."""
+        """Return the figures on a manifest's test split, measuring them where that has not been done.
+
+        Raises:
+            TowersMissingError: there are no such towers.
+        """
+        if not (self.towers / CONFIG_FILE).exists():
+            raise TowersMissingError(f"{self.variant.label}: no towers in {self.towers}")
         path = self.folder / data.stem / REPORT_FILE
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
