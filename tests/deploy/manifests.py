@@ -1,5 +1,6 @@
 """Every kustomization as the resources it builds, and ways to look into them."""
 
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -62,3 +63,14 @@ def environment(container: Resource) -> dict[str, Any]:
 def matches(selector: dict[str, str], labels: dict[str, str]) -> bool:
     """Tell whether labels satisfy a selector's equalities."""
     return selector.items() <= labels.items()
+
+
+def main() -> None:
+    """Write what each overlay builds into a folder: `python -m tests.deploy.manifests FOLDER`."""
+    for overlay in OVERLAYS:
+        text = yaml.safe_dump_all(build(overlay))
+        (Path(sys.argv[1]) / f"{overlay.name}.yaml").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -77,3 +77,11 @@ def test_only_the_profile_gpu_asks_for_a_gpu() -> None:
     (device,) = SERVICES["inspect-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
     assert "profiles" not in SERVICES["inspect"]
+
+
+def test_documented_images_are_the_ones_used() -> None:
+    """Who carries images over by hand carries the right ones."""
+    saved = (ROOT / "docs/deployment.md").read_text()
+    for name in ("prometheus", "grafana"):
+        default = SERVICES[name]["image"].partition(":-")[2].removesuffix("}")
+        assert default in saved

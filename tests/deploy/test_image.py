@@ -115,3 +115,9 @@ def test_paths_in_the_image_are_those_that_scripts_write() -> None:
         assert folder in script
         assert f"{folder}/bin" in DOCKERFILE
     assert Path(SCRIPTS / "install.sh").stat().st_mode & 0o111
+
+
+def test_label_names_the_projects_version() -> None:
+    """What `docker inspect` says of an image is what `pip` says of the project."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"ARG VERSION={version}\n" in DOCKERFILE

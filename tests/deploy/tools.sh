@@ -7,6 +7,7 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# shellcheck disable=SC2016 # apt fills this in
 site=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\?$')
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
