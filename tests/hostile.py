@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from tests.costly import costly_pictures
 from tests.fakes import encode, grey
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -38,10 +39,12 @@ def hostile_requests() -> Iterator[Hostile]:
         _truncated,
         _damaged,
         _bombs,
+        _costly,
         _polyglots,
         _other_formats,
         _animations,
         _json,
+        _json_blanks,
         _json_members,
         _multipart,
         _parameters,
@@ -122,6 +125,13 @@ def _bombs() -> Iterator[Hostile]:
     yield Hostile(
         "WebP lossless of 16384 squared", _riff(b"VP8L" + struct.pack("<I", 5) + b"/" + lossless)
     )
+
+
+def _costly() -> Iterator[Hostile]:
+    yield from (Hostile(name, body) for name, body in costly_pictures())
+    deep = np.full((4, 4), 4000, dtype=np.uint16)
+    data = encode(Image.fromarray(deep), "TIFF", big_tiff=True)
+    yield Hostile("BigTIFF", data)
 
 
 def _riff(chunk: bytes) -> bytes:
@@ -213,6 +223,12 @@ def _json() -> Iterator[Hostile]:
     for encoding in ("utf-16", "utf-16-le", "utf-32", "utf-7", "cp037"):
         text = json.dumps({"image": "+AAA"}).encode(encoding)
         yield Hostile(f"JSON in {encoding}", text, content_type="application/json")
+
+
+def _json_blanks() -> Iterator[Hostile]:
+    for name, blank in (("blanks", b" "), ("newlines", b"\\n")):
+        words = (b"abc" + blank) * 2**20
+        yield Hostile(f"JSON: an image of words and {name}", b'{"image": "' + words + b'A"}')
 
 
 def _json_members() -> Iterator[Hostile]:

@@ -32,7 +32,8 @@ _SIGNATURES: tuple[tuple[ImageFormat, re.Pattern[bytes]], ...] = (
 
 # Named in the answer, so that the caller learns what was sent instead of "not an image".
 _REFUSED: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("BigTIFF", re.compile(rb"II\+\0|MM\0\+")),  # for files beyond 4 GiB; Pillow misreads its MM form
+    # For files beyond 4 GiB; Pillow and libtiff read its big-endian form differently.
+    ("BigTIFF", re.compile(rb"II\+\0|MM\0\+")),
     ("GIF", re.compile(rb"GIF8[79]a")),
     ("PDF", re.compile(rb"%PDF-")),
     ("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL)),

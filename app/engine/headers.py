@@ -15,7 +15,7 @@ _ORIENTATION, _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 274, 256, 257, 322, 3
 _SHORT, _LONG = 3, 4
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TYPE_BYTES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's, which decoders also read in classic files
-_BYTES_KEPT_WHOLE = frozenset({1, 2, 7})
+_NUMBER_TYPES = _TYPE_BYTES.keys() - {1, 2, 7}  # these stay one string of bytes
 
 MAX_TAGS = 200
 # Each becomes a Python object of up to some 400 bytes. One strip a row and three planes need 196,608.
@@ -71,7 +71,7 @@ def check_tiff(data: bytes) -> None:
         raise ImageCorruptError(f"the TIFF has more than {MAX_TAGS} tags, or one of them twice")
     if sum(tag.size_bytes for tag in tags) > len(data):
         raise ImageCorruptError("the TIFF's tags claim more bytes than the file has")
-    if sum(tag.count for tag in tags if tag.type not in _BYTES_KEPT_WHOLE) > _MAX_NUMBERS:
+    if sum(tag.count for tag in tags if tag.type in _NUMBER_TYPES) > _MAX_NUMBERS:
         raise ImageCorruptError(f"the TIFF's tags hold more than {_MAX_NUMBERS} numbers")
     if directory.following not in (0, directory.first):
         raise ImageAnimatedError("send one page; multi-page TIFF files are refused")

@@ -1,7 +1,7 @@
 """Pillow's five plugins, opened by name and kept from unpacking metadata.
 
-Knows where Pillow keeps what it found beside the pixels. Of EXIF only the orientation is read: Pillow would copy every
-tag's value, though 65,535 tags may name the same megabyte.
+Knows where Pillow keeps what it found beside the pixels. Of EXIF only the orientation is read: Pillow would
+copy every tag's value, though 65,535 tags may name the same megabyte.
 """
 
 import re
@@ -102,7 +102,7 @@ def depth_bits(image: ImageFile, data: bytes) -> int:
     if isinstance(image, PngImageFile):
         return png_depth(data)
     if isinstance(image, TiffImageFile):
-        return max(image.tag_v2.get(Tag.BitsPerSample, (1,)))
+        return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
     return 8
 
 

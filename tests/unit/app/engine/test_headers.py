@@ -1,0 +1,169 @@
+"""Headers that ask for far more than the file is worth are refused before they cost; honest ones pass."""
+
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from app.engine.decode import MAX_SIDE_PX, decode
+from app.engine.headers import MAX_SCANS, MAX_TAGS, read_orientation
+from app.errors import ImageCorruptError, ImageTooLargeError, RequestError
+from tests.costly import (
+    UNDEFINED,
+    costly_pictures,
+    directory,
+    jpeg_of_scans,
+    png,
+    tiff,
+    tiff_of_one_tile,
+    tiff_of_tags,
+)
+from tests.fakes import encode
+
+LIMIT = 64_000_000
+ORIENTATION, TURNED_LEFT = 0x0112, 6
+PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+COSTLY = dict(costly_pictures())
+
+
+def _peak_bytes(data: bytes, expected: type[RequestError] | None = None) -> int:
+    tracemalloc.start()
+    try:
+        if expected is None:
+            decode(data, LIMIT)
+        else:
+            with pytest.raises(expected):
+                decode(data, LIMIT)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_costly_pictures_are_refused_before_they_cost(name: str) -> None:
+    """Not more memory than a few copies of the file, whatever its header asks for."""
+    data = COSTLY[name]
+    assert _peak_bytes(data, RequestError) < 4 * len(data) + 2**20
+
+
+def _exif(orientation: int, count: int, size_bytes: int, order: str) -> bytes:
+    """Return an EXIF block, of whose tags all but the orientation name the same bytes."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    short = struct.unpack(f"{order}I", struct.pack(f"{order}HH", orientation, 0))[0]
+    tags = [(ORIENTATION, 3, 1, short)]
+    tags += [(40_000 + number, UNDEFINED, size_bytes, 8) for number in range(count)]
+    block = mark + struct.pack(f"{order}I", 8) + directory(tags, order)
+    return b"Exif\0\0" + block + bytes(size_bytes)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("encoding", ["PNG", "JPEG", "WEBP"])
+def test_exif_of_many_tags_costs_nothing_and_turns_the_picture(encoding: str, order: str) -> None:
+    """A thousand tags that name the same 40 kB would take Pillow 40 MB, and up to gigabytes."""
+    image = Image.fromarray(PICTURE)
+    options = {"lossless": True} if encoding == "WEBP" else {}
+    plain = decode(encode(image, encoding, **options), LIMIT)
+    data = encode(image, encoding, exif=_exif(TURNED_LEFT, 1000, 40_000, order), **options)
+    np.testing.assert_array_equal(decode(data, LIMIT), np.rot90(plain, -1))
+    assert _peak_bytes(data) < 4 * len(data) + 2**20
+
+
+def test_an_exif_directory_behind_the_block_is_corrupt() -> None:
+    """So is what begins like no EXIF at all; nothing is no EXIF."""
+    for block in (b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense", b"MM\0*"):
+        with pytest.raises(ImageCorruptError):
+            decode(encode(PICTURE, "PNG", exif=block), LIMIT)
+    assert read_orientation(b"Exif\0\0") is None
+    assert read_orientation(b"II*\0\x08\0\0\0" + directory([])) is None
+
+
+@pytest.mark.parametrize("encoding", ["TIFF", "JPEG", "PNG", "WEBP"])
+def test_honest_metadata_pass(encoding: str) -> None:
+    """EXIF with directories below it, XMP, resolution, a colour profile."""
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[271], exif[282] = 1, "Maker", 72.0
+    exif.get_ifd(0x8769)[0x9003] = "2024:01:01 00:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    options = {"lossless": True} if encoding == "WEBP" else {}
+    data = encode(PICTURE, encoding, exif=exif, icc_profile=bytes(3000), dpi=(72, 72), **options)
+    assert decode(data, LIMIT).shape == PICTURE.shape
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_orientation_is_applied_once(orientation: int) -> None:
+    """By Pillow as it loads, not again by us."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    turned = encode(PICTURE, "PNG", exif=exif)
+    found = decode(encode(PICTURE, "TIFF", exif=exif), LIMIT)
+    np.testing.assert_array_equal(found, decode(turned, LIMIT))
+
+
+def test_orientation_is_found_where_there_is_no_exif() -> None:
+    """In XMP, and in the hexadecimal profile ImageMagick writes into a PNG."""
+    turned = np.rot90(PICTURE, -1)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in PICTURE))
+    xmp = b"XML:com.adobe.xmp\0\0\0\0\0" + b'<x tiff:Orientation="6"/>'
+    block = _exif(TURNED_LEFT, 1, 8, ">")
+    profile = b"Raw profile type exif\0\nexif\n      %d\n" % len(block) + block.hex().encode()
+    for chunk in ((b"iTXt", xmp), (b"tEXt", profile)):
+        data = png(30, 20, 8, 2, chunk, (b"IDAT", rows))
+        np.testing.assert_array_equal(decode(data, LIMIT), turned)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_honest_tiffs_pass(compression: str | None) -> None:
+    """Of one strip or many."""
+    tall = np.repeat(PICTURE, 100, axis=0)
+    data = encode(tall, "TIFF", compression=compression, strip_size=1)
+    np.testing.assert_array_equal(decode(data, LIMIT), tall)
+
+
+def test_tags_up_to_the_limit_pass() -> None:
+    """The nine of the picture among them."""
+    assert decode(tiff_of_tags(MAX_TAGS - 9, 1), LIMIT).shape == (9, 9, 3)
+    with pytest.raises(ImageCorruptError):
+        decode(tiff_of_tags(MAX_TAGS - 8, 1), LIMIT)
+
+
+def test_a_tile_somewhat_larger_than_the_picture_passes() -> None:
+    """Small pictures are written with the tile of large ones."""
+    assert decode(tiff_of_one_tile(16, 1024, 1024), LIMIT).shape == (16, 16, 3)
+    with pytest.raises(ImageCorruptError):
+        decode(tiff_of_one_tile(16, 4096, 2048), LIMIT)
+
+
+def test_a_tiff_may_point_back_to_its_only_page() -> None:
+    """Some writers do."""
+    data = bytearray(tiff(9, 9))
+    end = 8 + 2 + 9 * 12
+    data[end : end + 4] = struct.pack("<I", 8)
+    assert decode(bytes(data), LIMIT).shape == (9, 9, 3)
+
+
+def test_scans_up_to_the_limit_pass() -> None:
+    """A progressive JPEG has about ten."""
+    assert decode(jpeg_of_scans(MAX_SCANS), LIMIT).shape == (64, 64, 3)
+    with pytest.raises(ImageCorruptError, match="scans"):
+        decode(jpeg_of_scans(MAX_SCANS + 1), LIMIT)
+
+
+def test_restart_marks_and_noise_are_no_scans() -> None:
+    """Coded data never hold the mark of a scan."""
+    noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    data = encode(noise, "JPEG", quality=98, restart_marker_blocks=1)
+    assert data.count(b"\xff\xd0") > MAX_SCANS
+    assert decode(data, LIMIT).shape == noise.shape
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])
+def test_a_side_up_to_the_limit_passes(encoding: str) -> None:
+    """A line camera's picture may be long, but what a resize of it takes grows with the longer side."""
+    for size in ((MAX_SIDE_PX, 1), (1, MAX_SIDE_PX)):
+        assert decode(encode(Image.new("L", size), encoding), LIMIT).shape[:2] == size[::-1]
+        longer = ImageOps.expand(Image.new("L", size), (0, 0, int(size[1] == 1), int(size[0] == 1)))
+        with pytest.raises(ImageTooLargeError, match="32768"):
+            decode(encode(longer, encoding), LIMIT)
