@@ -35,6 +35,10 @@ build --target cpu "${index[@]}" --secret "id=ca,src=$ca" --tag ssvp-inspect:cpu
 build --file docker/bundle.Dockerfile --tag ssvp-bundle:test model/bundles/ssvp-nano
 report "image: $(($(docker image inspect ssvp-inspect:cpu --format '{{.Size}}') / 1000000)) MB, target cpu"
 
+tests/deploy/live/offline.sh "$python" "$ca" "$work"
+report "offline: built again without any network from $(find docker/wheels -name '*.whl' | wc -l) wheels"
+rm -f docker/wheels/*.whl docker/wheels/constraints.txt
+
 # Prometheus from its registry, or Debian's in an image for this test.
 if ! docker compose pull --quiet prometheus 2>/dev/null; then
     tests/deploy/tools.sh "$work/prometheus" prometheus promtool
