@@ -1,24 +1,68 @@
-"""Limits on what uvicorn itself does not bound: the length of headers and the time they take.
+"""Limits on what uvicorn itself does not bound: headers, trailers, and requests that outlive their answer.
 
 Knows bytes and connections; knows no request's meaning. Bodies are bounded where they are read.
 """
 
+import logging
+import uuid
 from asyncio import TimerHandle, Transport
+from enum import Enum, auto
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.api.schemas import Problem
+from app.http_refusals import (
+    MALFORMED,
+    TOO_LARGE,
+    TOO_SLOW,
+    Refusal,
+    record_refusal,
+    refusal_answer,
+)
+from app.observability import Metrics, RequestRecord
 
-MAX_HEADER_BYTES = 64 * 1024
+logger = logging.getLogger(__name__)
+
+MAX_HEADER_BYTES = 64 * 1024  # of one request, trailers included
 HEADERS_WITHIN_S = 10.0
+REST_WITHIN_S = 10.0  # of a request that has its answer already
+LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
+LINGER_BYTES = 2**20
+
+
+class HeadersTooLargeError(Exception):
+    """Stops the parser."""
+
+
+class Phase(Enum):
+    """What of a request is being read."""
+
+    NOTHING = auto()
+    HEADERS = auto()
+    BODY = auto()  # trailers included
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuses headers that are too long, cuts off those that trickle, answers malformed HTTP as a problem."""
+    """Refuses headers that are too long, cuts off those that trickle, answers malformed HTTP as a problem.
 
-    _begun = False  # a request's first byte has come, the end of its headers has not
-    _header_bytes = 0
-    _timer: TimerHandle | None = None
+    An answer that is under way goes out before the connection ends for what came after its request.
+
+    Args:
+        metrics: counts refusals.
+        uvicorns: what `HttpToolsProtocol` takes.
+    """
+
+    def __init__(self, metrics: Metrics, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._metrics = metrics
+        self._phase = Phase.NOTHING
+        self._field_bytes = 0  # of this request's whole header and trailer fields
+        self._stalled_bytes = 0  # came since the request last got on: the parser may hold them
+        self._got_on = False
+        self._deaf = False  # the connection is to end; what still comes is dropped
+        self._record = _new_record()
+        self._running: RequestResponseCycle | None = None
+        self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Let a connection that never says anything go after the keep-alive time."""
@@ -31,28 +75,93 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives before the headers end."""
-        super().data_received(data)
-        if self._begun:
-            self._header_bytes += len(data)
-            if self._header_bytes > MAX_HEADER_BYTES:
-                self._refuse(431, "headers_too_large", "Headers are too large")
+        """Parse what came; NULs after a body, which callers written in C send, are parsed by themselves."""
+        text = data.rstrip(b"\0")
+        self._read(text)
+        self._read(data[len(text) :])
 
     def on_message_begin(self) -> None:
         """Start the clock for a request's headers."""
         super().on_message_begin()
-        self._begun, self._header_bytes = True, 0
+        self._phase, self._field_bytes, self._got_on = Phase.HEADERS, 0, True
+        self._record = _new_record()
         self._expect(HEADERS_WITHIN_S)
+
+    def on_url(self, url: bytes) -> None:
+        """Count the target as a header."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a field; trailers go no further."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        if self._phase is Phase.HEADERS:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop the clock."""
-        self._begun = False
-        self._expect(None)
         super().on_headers_complete()
+        self._phase, self._got_on = Phase.BODY, True
+        self._expect(None)
+        if not self.pipeline:
+            self._running = self.cycle
+
+    def on_body(self, body: bytes) -> None:
+        """Note that the request gets on."""
+        self._got_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Stop the clock of a request that was answered before its end."""
+        self._phase, self._got_on = Phase.NOTHING, True
+        self._expect(None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the clock for the rest of a request that was answered before its end."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
+        super().on_response_complete()
+        if self._phase is Phase.BODY and self.cycle.response_complete:
+            self._expect(REST_WITHIN_S)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer what is no HTTP."""
-        self._refuse(400, "http_malformed", "Request is not HTTP")
+        """End a connection whose caller speaks no HTTP, or too much of it."""
+        self._give_up(TOO_LARGE if self._field_bytes > MAX_HEADER_BYTES else MALFORMED)
+
+    def _read(self, data: bytes) -> None:
+        if self._deaf:
+            self._drop(len(data))
+        elif data:
+            self._parse(data)
+
+    def _drop(self, size: int) -> None:
+        self._stalled_bytes += size
+        if self._stalled_bytes > MAX_HEADER_BYTES + LINGER_BYTES:
+            if self._timer is None:  # an answer is to go out first
+                self.flow.pause_reading()
+            else:
+                self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        self._got_on = False
+        between = self._phase is Phase.NOTHING and self.cycle is not None
+        if wanted := data.lstrip(b"\0") if between else data:
+            super().data_received(wanted)
+        self._stalled_bytes = 0 if self._got_on else self._stalled_bytes + len(data)
+        if self._stalled_bytes > MAX_HEADER_BYTES:
+            self._give_up(MALFORMED if self._phase is Phase.NOTHING else TOO_LARGE)
+        elif self._idle() and self._timer is None:  # line ends stopped uvicorn's own timer
+            self._expect(self.config.timeout_keep_alive)
+
+    def _count(self, size: int) -> None:
+        self._field_bytes += size
+        if self._field_bytes > MAX_HEADER_BYTES:
+            raise HeadersTooLargeError
+
+    def _idle(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and self._phase is Phase.NOTHING and not self._deaf
 
     def _expect(self, seconds: float | None) -> None:
         if self._timer is not None:
@@ -60,28 +169,48 @@ class LimitedProtocol(HttpToolsProtocol):
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._too_slow)
 
     def _too_slow(self) -> None:
-        if self._begun:
-            self._refuse(408, "headers_timeout", "Headers did not arrive in time")
+        if self._phase is Phase.HEADERS and not self._deaf:
+            self._give_up(TOO_SLOW)
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, code: str, title: str) -> None:
-        self._begun = False
-        if self.transport.is_closing():
+    def _give_up(self, refusal: Refusal) -> None:
+        """Read no more requests; refuse the one being read if nobody would take it for another's answer."""
+        if self._deaf or self.transport.is_closing():
             return
-        problem = Problem(
-            type=f"urn:ssvp-inspect:problem:{code}",
-            title=title,
-            status=status,
-            detail=title,
-            error_type="request",
-            code=code,
-            request_id="",
-        )
-        body = problem.model_dump_json().encode()
-        head = (
-            f"HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._deaf = True
+        self._expect(None)
+        if self.pipeline and self._phase is Phase.BODY:  # not whole, will never run
+            self.pipeline.popleft()
+        owed = self.pipeline[0][0] if self.pipeline else self._running
+        if owed is not None and _under_way(owed):
+            logger.warning("the connection ends after its answer: %s", refusal.title)
+            owed.keep_alive, self.cycle = False, owed
+        elif (
+            self._phase is Phase.BODY and self.cycle.response_complete
+        ):  # refused by the application
+            self.transport.close()
+        else:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if self._phase is Phase.BODY:  # its own record counts it
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._record.inspects = self._phase is not Phase.BODY
+        self.transport.write(refusal_answer(refusal, self._record))
+        record_refusal(self._record, self._metrics)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._expect(LINGER_S)
+        else:
+            self.transport.close()
+
+
+def _under_way(cycle: RequestResponseCycle) -> bool:
+    """Tell whether a whole request waits for its answer, or an answer is half written."""
+    return not cycle.response_complete and (cycle.response_started or not cycle.more_body)
+
+
+def _new_record() -> RequestRecord:
+    return RequestRecord(request_id=uuid.uuid4().hex, method="", path="")

@@ -4,6 +4,7 @@ Knows sockets and signals; knows neither routes nor images.
 """
 
 import asyncio
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -44,7 +45,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http=LimitedProtocol,
+        http=partial(LimitedProtocol, app.state.metrics),  # type: ignore[arg-type]  # is only called
         lifespan="on",
         log_config=None,
         access_log=False,
