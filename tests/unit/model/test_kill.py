@@ -6,13 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
-from model.checkpoint import CONFIG_FILE, HEADS_FILE, RESUME_FILE, save_json, save_towers
+from model.checkpoint import HEADS_FILE, RESUME_FILE
 from model.curves import CURVES_FILE
 from model.data.manifest import write_manifest_rows
-from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
+from tests.towers import write_towers
 from tests.unit.model.test_sources import rows_of
 
 EPOCHS, BATCH = 6, 2
@@ -34,12 +32,7 @@ def _steps_done(run: Path) -> int:
 
 def test_a_killed_training_ends_at_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL in the middle of an epoch; the same command again ends bit for bit where one run does."""
-    torch.manual_seed(0)
-    model = SSVP(TINY_VIT)
-    towers = tmp_path / "towers"
-    towers.mkdir()
-    save_towers(model.clip, model.dino, towers)
-    save_json(TINY_VIT.to_dict(), towers / CONFIG_FILE)
+    write_towers(tmp_path / "towers", TINY_VIT)
     write_manifest_rows(rows_of(tmp_path / "data"), tmp_path / "data.jsonl")
 
     killed = tmp_path / "killed"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import CONFIG_FILE, save_json, save_towers
 from model.data.manifest import write_manifest_rows
 from model.reproduce import runs as reproduce_runs
 from model.reproduce.matrix import protocol, reproduce
@@ -17,9 +16,9 @@ from model.reproduce.paper import paper_value
 from model.reproduce.runs import Bench, Run
 from model.reproduce.summary import cells
 from model.reproduce.variants import FULL, TABLES
-from model.ssvp.model import SSVP
 from model.train import Progress
 from tests.configs import TINY_VIT
+from tests.towers import write_towers
 from tests.unit.model.test_sources import rows_of
 
 
@@ -31,12 +30,7 @@ def _no_bar(title: str) -> Iterator[Progress]:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """Return towers, two manifests and a cache, all tiny."""
-    torch.manual_seed(0)
-    model = SSVP(TINY_VIT)
-    towers = tmp_path / "towers"
-    towers.mkdir()
-    save_towers(model.clip, model.dino, towers)
-    save_json(TINY_VIT.to_dict(), towers / CONFIG_FILE)
+    towers = write_towers(tmp_path / "towers", TINY_VIT)
     rows = rows_of(tmp_path / "data")
     for name in ("visa", "mvtec"):
         write_manifest_rows(rows, tmp_path / f"{name}.jsonl")
