@@ -47,6 +47,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         port=settings.port,
         http=partial(LimitedProtocol, app.state.metrics),  # type: ignore[arg-type]  # is only called
         lifespan="on",
+        ws="none",  # an upgrade must not slip past the limits
         log_config=None,
         access_log=False,
         server_header=False,

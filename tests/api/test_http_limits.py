@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
 
 from app import http_limits
 from app.http_limits import MAX_HEADER_BYTES, LimitedProtocol
 from tests.api.test_server import listening, serving_until_it_ends
-from tests.conftest import WAIT_S, until
+from tests.conftest import until
 from tests.fakes import FakeRuntime, encode, grey
+from tests.raw_http import calling
 
 pytestmark = pytest.mark.anyio
 
@@ -22,59 +21,6 @@ PNG = encode(grey(200))
 LARGEST_READ = 256 * 1024  # of asyncio
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: line\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDS_AFTER = "ends after its answer"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer as it came over the wire."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def problem(self) -> dict[str, object]:
-        """Return the problem document."""
-        found: dict[str, object] = json.loads(self.body)
-        return found
-
-
-class Caller:
-    """One raw connection; no wait of it is endless."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes; a server that has hung up is no error here."""
-        self._writer.write(data)
-        with contextlib.suppress(ConnectionError):
-            await asyncio.wait_for(self._writer.drain(), WAIT_S)
-
-    async def answer(self) -> Answer:
-        """Read one answer."""
-        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), WAIT_S)
-        status, *lines = head.decode().strip().split("\r\n")
-        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        length = int(headers["content-length"])
-        body = await asyncio.wait_for(self._reader.readexactly(length), WAIT_S)
-        return Answer(int(status.split()[1]), headers, body)
-
-    async def rest(self) -> bytes:
-        """Read until the server ends the connection."""
-        return await asyncio.wait_for(self._reader.read(), WAIT_S)
-
-
-@asynccontextmanager
-async def calling(port: int) -> AsyncIterator[Caller]:
-    """Open one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield Caller(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 def inspection(body: bytes = PNG, *headers: str, version: str = "1.1") -> bytes:
