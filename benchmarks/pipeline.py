@@ -1,0 +1,134 @@
+"""The service's work without the service: decode, runtime and render, as fast as this process can do them.
+
+    .venv/bin/python -m benchmarks.pipeline IMAGE... [--seconds 10] [--in-flight 24]
+
+What a service with the same runtime can reach at most: no HTTP, no event loop, no deadlines, no checks. Images are
+decoded and answers drawn by a pool, one thread computes whatever is ready, as in the service. With `--steps` it reads
+`latency N` and `throughput SECONDS` from its standard input and answers each with a line, so that a benchmark can
+take turns with another process.
+"""
+
+import argparse
+import queue
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+from PIL import Image
+
+from app.engine.decode import decode
+from app.engine.regions import Box, Size, find_regions
+from app.engine.render import HeatmapOptions, heatmap_size, render, shrink
+from app.runtime.protocol import Prediction, Query, Runtime
+from app.runtime.ssvp import load_runtime
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A decoded image on its way to the runtime."""
+
+    query: Query
+    size: Size
+    drawn: Size
+    picture: Image.Image
+
+
+class Pipeline:
+    """The stages of one image, and two ways to drive them."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, images: list[bytes]) -> None:
+        self._runtime, self._settings = runtime, settings
+        self._images = cycle(images)
+        self._pool = ThreadPoolExecutor(settings.decode_threads)
+
+    def latency_s(self, count: int) -> list[float]:
+        """Inspect images one after the other."""
+        took = []
+        for _ in range(count):
+            began = time.perf_counter()
+            opened = self._open(next(self._images))
+            self._conclude(opened, self._runtime.predict([opened.query])[0])
+            took.append(time.perf_counter() - began)
+        return took
+
+    def throughput(self, seconds: float, in_flight: int) -> float:
+        """Return images a second with so many of them under way."""
+        ready: queue.SimpleQueue[Opened] = queue.SimpleQueue()
+        began = time.perf_counter()
+        concluded: list[Future[None]] = []
+        under_way = in_flight
+        for _ in range(in_flight):
+            self._pool.submit(self._feed, ready)
+        while under_way:
+            batch = list(self._take(ready))
+            predictions = self._runtime.predict([o.query for o in batch])
+            more = time.perf_counter() - began < seconds
+            for opened, prediction in zip(batch, predictions, strict=True):
+                concluded.append(self._pool.submit(self._conclude, opened, prediction))
+                if more:
+                    self._pool.submit(self._feed, ready)
+                else:
+                    under_way -= 1
+        for future in concluded:
+            future.result()
+        return len(concluded) / (time.perf_counter() - began)
+
+    def _take(self, ready: "queue.SimpleQueue[Opened]") -> Iterator[Opened]:
+        """Yield one image, and what else is ready up to the largest batch."""
+        yield ready.get()
+        for _ in range(self._settings.max_batch - 1):
+            if ready.empty():
+                return
+            yield ready.get()
+
+    def _feed(self, ready: "queue.SimpleQueue[Opened]") -> None:
+        ready.put(self._open(next(self._images)))
+
+    def _open(self, data: bytes) -> Opened:
+        image = decode(data, self._settings.max_pixels)
+        size = Size(image.shape[1], image.shape[0])
+        drawn = heatmap_size(size, HeatmapOptions())
+        query = Query(self._runtime.prepare(image), "object")
+        return Opened(query, size, drawn, shrink(image, drawn))
+
+    def _conclude(self, opened: Opened, prediction: Prediction) -> None:
+        found, threshold = prediction.anomaly_map, self._runtime.info.map_threshold
+        find_regions(found, threshold, Box(0, 0, opened.size.width, opened.size.height))
+        whole = Box(0, 0, opened.drawn.width, opened.drawn.height)
+        render(found, threshold, opened.drawn, whole, HeatmapOptions(), opened.picture)
+
+
+def main() -> None:
+    """Measure once, or step by step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path, nargs="+")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--in-flight", type=int, default=24)
+    parser.add_argument("--steps", action="store_true")
+    options = parser.parse_args()
+    settings = Settings()
+    runtime = load_runtime(settings.bundle, settings.device)
+    pipeline = Pipeline(runtime, settings, [p.read_bytes() for p in options.images])
+    runtime.warm_up()
+    pipeline.throughput(2, options.in_flight)
+    if not options.steps:
+        print(f"one at a time: {1e3 * statistics.median(pipeline.latency_s(50)):.1f} ms an image")
+        print(f"{pipeline.throughput(options.seconds, options.in_flight):.1f} images a second")
+        return
+    print("ready", flush=True)
+    for line in sys.stdin:
+        what, amount = line.split()
+        if what == "latency":
+            print(*pipeline.latency_s(int(amount)), flush=True)
+        else:
+            print(pipeline.throughput(float(amount), options.in_flight), flush=True)
+
+
+if __name__ == "__main__":
+    main()
