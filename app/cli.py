@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from app.cores import let_waiting_threads_sleep
 from app.errors import StartError
 from app.logs import configure_logging
 from app.main import create_app
@@ -30,6 +31,7 @@ _EXTRA = {"cv2", "onnx", "onnxscript", "sklearn"}
 
 def main() -> None:
     """Run `ssvp`; a command that needs the extra packages says so in one line."""
+    let_waiting_threads_sleep()
     try:
         cli()
     except ModuleNotFoundError as error:

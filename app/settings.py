@@ -4,7 +4,6 @@ Knows how the service is run; facts about the model come from the bundle, never 
 """
 
 import difflib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,13 +11,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.cores import available_cores
+
 PREFIX = "SSVP_"
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
 def _default_decode_threads() -> int:
-    return min(8, os.cpu_count() or 1)
+    return min(8, available_cores())
 
 
 class Settings(BaseSettings):

@@ -2,10 +2,10 @@
 
     .venv/bin/python -m benchmarks.pipeline IMAGE... [--seconds 10] [--in-flight 24]
 
-What a service with the same runtime can reach at most: no HTTP, no event loop, no deadlines, no checks. Images are
-decoded and answers drawn by a pool, one thread computes whatever is ready, as in the service. With `--steps` it reads
-`latency N` and `throughput SECONDS` from its standard input and answers each with a line, so that a benchmark can
-take turns with another process.
+What a service with the same runtime can reach at most: no HTTP, no event loop, no deadlines, no checks. A pool
+decodes images and draws answers, one thread computes whatever is ready, as in the service. With `--steps` it
+reads `latency N` and `throughput SECONDS` from its standard input and answers each with a line, so that a
+benchmark can take turns with another process.
 """
 
 import argparse

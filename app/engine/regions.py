@@ -73,7 +73,9 @@ def find_regions(anomaly_map: NDArray[np.float32], threshold: float, area: Box) 
     mask = anomaly_map >= (threshold if peak >= threshold else peak / 2)
     labels, count = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
     scores = np.zeros(count + 1, dtype=np.float32)
-    np.maximum.at(scores, labels.ravel(), anomaly_map.ravel())  # ndimage.maximum would sort all cells
+    np.maximum.at(
+        scores, labels.ravel(), anomaly_map.ravel()
+    )  # ndimage.maximum would sort all cells
     scores, areas = scores[1:], np.bincount(labels.ravel(), minlength=count + 1)[1:]
     boxes = ndimage.find_objects(labels)
     best_first = np.argsort(-scores, kind="stable")

@@ -13,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.cores import available_cores
 from app.errors import StartError
+from app.runtime.allocator import keep_freed_memory
 from app.runtime.failures import meaning
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
+from model.backbones.inference import optimised
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -60,7 +63,7 @@ class SSVPRuntime:
         load_module(self._prompts, bundle.file(PROMPTS_FILE))
         for module in (self._clip, self._dino, self._prompts):
             if module is not None:
-                module.requires_grad_(requires_grad=False).eval().to(device)
+                optimised(module.requires_grad_(requires_grad=False).eval()).to(device)
         self._heads = OnnxHeads(
             bundle.file(HEADS_FILE),
             head_input_names(config),
@@ -152,7 +155,7 @@ class SSVPRuntime:
 
 
 def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
-    """Load a bundle by path or shipped name.
+    """Load a bundle by path or shipped name, and set this process up to serve it.
 
     Raises:
         StartError: the bundle is missing, damaged or of another schema, or there is no such device.
@@ -161,4 +164,7 @@ def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
         found = read_bundle(bundle)
     except BundleError as error:
         raise StartError(str(error)) from error
+    # Torch counts the machine's cores; OMP_NUM_THREADS has lowered that already, where it is set.
+    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
+    keep_freed_memory()
     return SSVPRuntime(found, choose_device(device))

@@ -1,0 +1,55 @@
+"""Towers as they are served compute what they computed before, with fewer layers."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.backbones.inference import optimised
+from model.config import SSVP_NANO, SSVPConfig
+from tests.configs import TINY_VIT
+
+ROUNDING = 1e-4  # relative to the largest value: other kernels add in another order
+
+
+def _with_statistics(tower: nn.Module) -> nn.Module:
+    """Give batch normalisations something to fold: as they are built they change nothing."""
+    generator = torch.Generator().manual_seed(1)
+    for module in tower.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.running_mean, module.weight, module.bias):
+                assert tensor is not None
+                tensor.data.copy_(torch.randn(tensor.shape, generator=generator))
+            assert module.running_var is not None
+            module.running_var.uniform_(0.5, 2.0, generator=generator)
+    return tower.eval()
+
+
+@pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
+@pytest.mark.parametrize("family", [ClipTower, DinoTower])
+def test_optimised_tower_gives_the_same_tokens(
+    config: SSVPConfig, family: type[ClipTower | DinoTower]
+) -> None:
+    """Class token and every level's patch tokens agree up to rounding, for ViT and convolutional towers."""
+    torch.manual_seed(0)
+    tower = _with_statistics(family(config))
+    served = optimised(copy.deepcopy(tower))
+    size = config.clip_size_px if family is ClipTower else config.dino_size_px
+    images = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    with torch.inference_mode():
+        before, after = tower(images), served(images)
+    for old, new in zip(
+        (before.class_token, *before.patch_tokens),
+        (after.class_token, *after.patch_tokens),
+        strict=True,
+    ):
+        assert (new - old).abs().max() <= ROUNDING * old.abs().max()
+
+
+def test_no_batch_normalisation_is_left() -> None:
+    """In CLIP's ResNet all of them follow a convolution."""
+    served = optimised(ClipTower(SSVP_NANO).eval())
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in served.modules())
