@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUNDLE := model/bundles/ssvp-nano
 
-.PHONY: serve test check deploy-test format train-nano evaluate-nano clean
+.PHONY: serve test check bench deploy-test format train-nano evaluate-nano clean
 
 serve: $(VENV)/.serve ## install and start the service; SSVP_* settings are honoured
 	$(BIN)/ssvp serve
@@ -17,6 +17,9 @@ check: $(VENV)/.dev ## style, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## how close the service comes to what its stages can do on two cores: two minutes
+	$(BIN)/python -m benchmarks.service_ceiling
 
 deploy-test: $(VENV)/.dev ## build the image and run it for real, alone, in pairs and with compose: as root, ten minutes
 	tests/deploy/live/run.sh
