@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.service_ceiling [--cores 2] [--rounds 4] [--seconds 8] [IMAGE...]
 
-Service, ceiling (`benchmarks/pipeline.py`) and callers share the same cores and take turns, so that a machine's drift
-touches both alike: quote the ratios. The callers' own processor time is part of the service's figures.
+Service, ceiling (`benchmarks/pipeline.py`) and callers share the same cores and take turns, so that a machine's
+drift touches both alike: quote the ratios. The callers' own processor time is part of the service's figures.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Service:
             "SSVP_LOG_LEVEL": "WARNING",
         }
         began = time.perf_counter()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [sys.executable, "-c", "from app.cli import main; main()", "serve"], env=environment
         )
         self._wait()
@@ -110,13 +110,16 @@ class Ceiling:
     """The stages without the service, in a process of their own."""
 
     def __init__(self, images: list[Path]) -> None:
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "benchmarks.pipeline", *map(str, images), "--steps"]
-            + [f"--in-flight={CALLERS}"],
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.pipeline", "--steps", f"--in-flight={CALLERS}"]
+            + [str(path) for path in images],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("both were asked for")
+        self._to, self._from = self.process.stdin, self.process.stdout
         self._line()
 
     def latency_s(self, count: int) -> list[float]:
@@ -133,14 +136,12 @@ class Ceiling:
         self.process.wait()
 
     def _ask(self, what: str) -> str:
-        assert self.process.stdin is not None
-        self.process.stdin.write(what + "\n")
-        self.process.stdin.flush()
+        self._to.write(what + "\n")
+        self._to.flush()
         return self._line()
 
     def _line(self) -> str:
-        assert self.process.stdout is not None
-        if line := self.process.stdout.readline():
+        if line := self._from.readline():
             return line
         raise RuntimeError("the ceiling's process has ended")
 
@@ -162,7 +163,7 @@ def measure(paths: list[Path], rounds: int, seconds: float) -> None:
 def _compare(service: Service, ceiling: Ceiling, rounds: int, seconds: float) -> None:
     print(f"start to ready: {service.start_s:.1f} s")
     service.throughput(2)
-    served, bare, overheads, ratios = [], [], [], []
+    served, bare, ratios = [], [], []
     for _ in range(rounds):
         served += service.latency_s(SINGLE_CALLS)
         bare += ceiling.latency_s(SINGLE_CALLS)
