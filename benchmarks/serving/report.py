@@ -7,7 +7,9 @@ machine counts like any other.
 """
 
 import argparse
+import itertools
 import json
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -57,8 +59,8 @@ _IN_TIME = _figure("in_time", 100)
 
 
 def _errors(measured: Measured) -> float:
-    figures = measured["figures"]
-    return 100 * (figures["sent"] - figures["served"]) / max(1, figures["sent"])
+    sent, served = int(measured["figures"]["sent"]), int(measured["figures"]["served"])
+    return 100 * (sent - served) / max(1, sent)
 
 
 CLOSED = tuple(
@@ -118,7 +120,8 @@ class Results:
 
     def mebibytes(self, peer: str) -> float:
         """Return the largest proportional set size any load ended with."""
-        return max(b["pss_mib"] for bouts in self._rounds for b in bouts if b["peer"] == peer)
+        bouts = itertools.chain(*self._rounds)
+        return max(float(b["pss_mib"]) for b in bouts if b["peer"] == peer)
 
     def layout(self, peer: str) -> str:
         """Return workers and threads of each."""
