@@ -135,7 +135,6 @@ def visit(
     environment = {
         "PEER_PORT": str(on.port),
         "PEER_WORKERS": str(workers),
-        "PEER_THREADS": str(threads),
         "PEER_DEADLINE_S": str(deadline_s),
         "PYTHONPATH": str(ROOT),
         "BENTOML_DO_NOT_TRACK": "1",

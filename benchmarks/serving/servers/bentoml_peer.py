@@ -23,7 +23,7 @@ class InspectionService:
     """The model, in each worker."""
 
     def __init__(self) -> None:
-        self._inspection = Inspection(_PLAN.threads)
+        self._inspection = Inspection()
 
     @bentoml.api(  # type: ignore[untyped-decorator]
         batchable=True, max_batch_size=MAX_BATCH, max_latency_ms=int(1000 * _PATIENCE_S)

@@ -17,7 +17,7 @@ from benchmarks.serving.servers.inspection import Inspection, read_plan
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.inspection = Inspection(read_plan().threads)
+    app.state.inspection = Inspection()
     app.state.lock = threading.Lock()
     yield
 

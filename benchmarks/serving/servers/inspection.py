@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from PIL import Image
 
 from app.engine.decode import decode
@@ -26,18 +25,16 @@ PRODUCT = "object"
 
 @dataclass(frozen=True)
 class Plan:
-    """How `run.py` wants a peer to be started.
+    """How `run.py` wants a peer to be started; OMP_NUM_THREADS says how many threads each model has.
 
     Attributes:
         port: TCP port.
         workers: processes, replicas or instances that each hold the model.
-        threads: torch and onnxruntime threads of each.
         deadline_s: a caller's patience; 0: unlimited.
     """
 
     port: int
     workers: int
-    threads: int
     deadline_s: float
 
 
@@ -56,7 +53,6 @@ def read_plan() -> Plan:
     return Plan(
         port=int(os.environ["PEER_PORT"]),
         workers=int(os.environ["PEER_WORKERS"]),
-        threads=int(os.environ["PEER_THREADS"]),
         deadline_s=float(os.environ["PEER_DEADLINE_S"]),
     )
 
@@ -64,8 +60,7 @@ def read_plan() -> Plan:
 class Inspection:
     """The stages of one image and the model they need."""
 
-    def __init__(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+    def __init__(self) -> None:
         self._runtime: SSVPRuntime = load_runtime("ssvp-nano", "cpu")
         self._runtime.warm_up()
         self._model = self._runtime.info

@@ -21,7 +21,7 @@ class InspectionAPI(ls.LitAPI):  # type: ignore[misc]  # not installed beside my
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         """Load the model, in each worker."""
-        self.inspection = Inspection(read_plan().threads)
+        self.inspection = Inspection()
 
     def decode_request(self, request: dict[str, Any]) -> Opened:
         """Decode one image."""

@@ -21,8 +21,8 @@ from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, Opened,
 class InspectionDeployment:
     """The model, in each replica."""
 
-    def __init__(self, threads: int) -> None:
-        self._inspection = Inspection(threads)
+    def __init__(self) -> None:
+        self._inspection = Inspection()
 
     @serve.batch(  # type: ignore[untyped-decorator]
         max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.0
@@ -54,7 +54,7 @@ if __name__ == "__main__":
         max_ongoing_requests=2 * MAX_BATCH,
         ray_actor_options={"num_cpus": 1},
     )
-    serve.run(deployment.bind(plan.threads), route_prefix="/detect")
+    serve.run(deployment.bind(), route_prefix="/detect")
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     stopping.wait()

@@ -19,9 +19,9 @@ from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, read_pl
 WAITING_SHARE = 0.8
 
 
-def instance(threads: int) -> Callable[..., dict[str, NDArray[Any]]]:
+def instance() -> Callable[..., dict[str, NDArray[Any]]]:
     """Return an inference function that holds its own model."""
-    inspection = Inspection(threads)
+    inspection = Inspection()
 
     @batch  # type: ignore[untyped-decorator]
     def infer(image: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     with Triton(config=config) as triton:
         triton.bind(
             model_name="inspection",
-            infer_func=[instance(plan.threads) for _ in range(plan.workers)],
+            infer_func=[instance() for _ in range(plan.workers)],
             inputs=[Tensor(name="image", dtype=bytes, shape=(1,))],
             outputs=[Tensor(name="answer", dtype=bytes, shape=(1,))],
             config=ModelConfig(
