@@ -6,6 +6,7 @@ Knows bundles and tensors; knows no HTTP, no queue and no image format.
 import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.cores import available_cores
 from app.errors import StartError
 from app.runtime.allocator import keep_freed_memory
 from app.runtime.failures import meaning
+from app.runtime.lanes import Lanes
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
 from model.backbones.inference import optimised
@@ -51,6 +53,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """One image and its product's text bank `[P, D]`."""
+
+    images: TowerImages
+    text: Tensor
+
+
 class SSVPRuntime:
     """One bundle, loaded on one device."""
 
@@ -72,6 +82,7 @@ class SSVPRuntime:
             self._stream,
             threads=torch.get_num_threads(),
         )
+        self._lanes = Lanes(torch.get_num_threads()) if device.type == "cpu" else None
         self._text: OrderedDict[str, Tensor] = OrderedDict()
 
     @property
@@ -122,10 +133,14 @@ class SSVPRuntime:
             raise meant from error
 
     def _predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        images: list[Any] = [q.prepared for q in queries]
         with torch.inference_mode(), self._on_stream():
-            batch = collate(images).to(self._device)
-            text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
+            asked = [_Asked(q.prepared, self._text_bank(q.product)) for q in queries]
+        return self._score(asked) if self._lanes is None else self._lanes.run(self._score, asked)
+
+    def _score(self, asked: Sequence[_Asked]) -> list[Prediction]:
+        with torch.inference_mode(), self._on_stream():
+            batch = collate([a.images for a in asked]).to(self._device)
+            text = torch.stack([a.text for a in asked])  # [B, P, D]
             # Named, so that the memory onnxruntime reads outlives the call.
             dino = None if self._dino is None else self._dino(batch.dino)
             inputs = head_inputs(self._clip(batch.clip), dino, text)

@@ -32,14 +32,14 @@ def _install(peer: Peer) -> None:
         sys.exit(
             f"{peer.name} needs {interpreter}: on Debian, apt-get install python3 python3-venv"
         )
-    subprocess.run([interpreter, "-m", "venv", "--clear", str(home)], check=True)  # noqa: S603
+    subprocess.run([interpreter, "-m", "venv", "--clear", str(home)], check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     own = home / "lib" / version / "site-packages"
     if not own.exists():
         sys.exit(f"{peer.name}: {interpreter} must be {version}, as the project's environment is")
     (own / "project.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
     requirements = REQUIREMENTS / f"{peer.name}.txt"
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [str(peer.python), "-m", "pip", "install", "--quiet", "-r", str(requirements)], check=True
     )
     (home / "installed").touch()
@@ -48,7 +48,7 @@ def _install(peer: Peer) -> None:
 def versions(peer: Peer) -> dict[str, str]:
     """Return the versions of a peer's packages, as its own interpreter sees them."""
     code = "import sys, importlib.metadata as m; print(*(m.version(n) for n in sys.argv[1:]))"
-    found = subprocess.run(  # noqa: S603
+    found = subprocess.run(
         [str(peer.python), "-c", code, *peer.packages, "torch", "numpy"],
         check=True,
         capture_output=True,

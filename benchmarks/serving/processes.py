@@ -33,7 +33,7 @@ def running(
     """Run a server on these cores alone; yields the process id of the tree's root."""
     cpus = ",".join(str(core) for core in sorted(cores))
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             ["taskset", "--cpu-list", cpus, *command],  # noqa: S607
             env={**os.environ, **environment},
             stdout=output,

@@ -9,7 +9,6 @@ machine counts like any other.
 import argparse
 import itertools
 import json
-import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
