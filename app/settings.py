@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     device: str = Field(
         default="auto", description="auto, cpu or cuda:0; auto takes a GPU if there is one."
     )
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
+        default="auto", description="Of the towers; auto: fp16 on a GPU, fp32 on a CPU."
+    )
     image_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders image_path may name files in, separated by commas."
     )

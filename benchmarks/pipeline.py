@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--steps", action="store_true")
     options = parser.parse_args()
     settings = Settings()
-    runtime = load_runtime(settings.bundle, settings.device)
+    runtime = load_runtime(settings.bundle, settings.device, settings.precision, settings.max_batch)
     pipeline = Pipeline(runtime, settings, [p.read_bytes() for p in options.images])
     runtime.warm_up()
     pipeline.throughput(2, options.in_flight)

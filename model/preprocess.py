@@ -28,9 +28,15 @@ class TowerImages:
     dino: Tensor
 
     def to(self, device: torch.device) -> "TowerImages":
-        """Copy to a device, once where both towers share their input."""
-        clip = self.clip.to(device)
-        return TowerImages(clip, clip if self.dino is self.clip else self.dino.to(device))
+        """Copy to a device, once where both towers share their input; a GPU fetches while others compute."""
+        clip = _sent(self.clip, device)
+        return TowerImages(clip, clip if self.dino is self.clip else _sent(self.dino, device))
+
+
+def _sent(images: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda" or images.is_cuda:
+        return images.to(device)
+    return images.pin_memory().to(device, non_blocking=True)
 
 
 def squash(image: Tensor, size_px: int) -> Tensor:

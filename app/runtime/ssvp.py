@@ -21,7 +21,7 @@ from app.runtime.failures import meaning
 from app.runtime.lanes import Lanes
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
-from model.backbones.inference import optimised
+from app.runtime.towers import GraphedTowers, Precision, Towers, tower_dtype
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -62,18 +62,34 @@ class _Asked:
 
 
 class SSVPRuntime:
-    """One bundle, loaded on one device."""
+    """One bundle, loaded on one device.
 
-    def __init__(self, bundle: Bundle, device: torch.device) -> None:
+    Args:
+        bundle: read and checked.
+        device: where towers and heads run.
+        precision: of the towers; the heads are fp32.
+        max_batch: largest batch that a GPU is prepared for; larger ones are computed all the same.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: torch.device,
+        precision: Precision = "auto",
+        max_batch: int = 8,
+    ) -> None:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._clip, self._dino = load_towers(bundle.path, config)
+        self._max_batch = max_batch
+        self._clip, dino = load_towers(bundle.path, config)
         self._prompts = build_prompts(config, self._clip)
         load_module(self._prompts, bundle.file(PROMPTS_FILE))
-        for module in (self._clip, self._dino, self._prompts):
+        for module in (self._clip, dino, self._prompts):
             if module is not None:
-                optimised(module.requires_grad_(requires_grad=False).eval()).to(device)
+                module.requires_grad_(requires_grad=False).eval().to(device)
+        self._towers = Towers(self._clip, dino, device, tower_dtype(precision, device))
+        self._graphed = GraphedTowers(self._towers, config, device)
         self._heads = OnnxHeads(
             bundle.file(HEADS_FILE),
             head_input_names(config),
@@ -116,7 +132,10 @@ class SSVPRuntime:
         return preprocess(image, self._config)
 
     def warm_up(self) -> None:
-        """Run batches of one and two through everything."""
+        """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
+        if self._device.type == "cuda":
+            with torch.inference_mode(), self._on_stream():
+                self._graphed.record(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
         self.predict([query])
@@ -141,17 +160,19 @@ class SSVPRuntime:
         with torch.inference_mode(), self._on_stream():
             batch = collate([a.images for a in asked]).to(self._device)
             text = torch.stack([a.text for a in asked])  # [B, P, D]
+            tokens = self._graphed(batch)
             # Named, so that the memory onnxruntime reads outlives the call.
-            dino = None if self._dino is None else self._dino(batch.dino)
-            inputs = head_inputs(self._clip(batch.clip), dino, text)
+            inputs = head_inputs(tokens.clip, tokens.dino, text)
             heads = self._heads(inputs)
+            maps = _to_host(heads.anomaly_map)
             scores = torch.stack(
                 [heads.score, heads.score_global, heads.score_local], dim=1
-            ).tolist()
-            maps = heads.anomaly_map.cpu().numpy()
+            ).tolist()  # waits for the device, so the maps are there too
         return [
             Prediction(score, score_global, score_local, anomaly_map)
-            for (score, score_global, score_local), anomaly_map in zip(scores, maps, strict=True)
+            for (score, score_global, score_local), anomaly_map in zip(
+                scores, maps.numpy(), strict=True
+            )
         ]
 
     def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
@@ -169,7 +190,17 @@ class SSVPRuntime:
         return bank
 
 
-def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
+def _to_host(tensor: Tensor) -> Tensor:
+    """Start the copy of a tensor to the host; complete once the stream has been waited for."""
+    if not tensor.is_cuda:
+        return tensor
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor, non_blocking=True)
+
+
+def load_runtime(
+    bundle: str, device: str = "auto", precision: Precision = "auto", max_batch: int = 8
+) -> SSVPRuntime:
     """Load a bundle by path or shipped name, and set this process up to serve it.
 
     Raises:
@@ -182,4 +213,4 @@ def load_runtime(bundle: str, device: str = "auto") -> SSVPRuntime:
     # Torch counts the machine's cores; OMP_NUM_THREADS has lowered that already, where it is set.
     torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
     keep_freed_memory()
-    return SSVPRuntime(found, choose_device(device))
+    return SSVPRuntime(found, choose_device(device), precision, max_batch)

@@ -90,6 +90,12 @@ class ClipTower(nn.Module):
             self.level_widths = (int(arch["vision_cfg"]["width"]),) * config.levels
 
     @property
+    def image_model(self) -> nn.Module:
+        """The part that sees images."""
+        visual: nn.Module = self.model.visual
+        return visual
+
+    @property
     def text_width(self) -> int:
         """Width of a token embedding, before the projection to D."""
         return int(self.model.token_embedding.weight.shape[1])

@@ -42,6 +42,12 @@ class DinoTower(nn.Module):
         )
         self.class_width: int = stages[-1]["num_chs"]
 
+    @property
+    def image_model(self) -> nn.Module:
+        """The part that sees images: all of it."""
+        model: nn.Module = self.model
+        return model
+
     def forward(self, images: Tensor) -> TowerFeatures:
         """Return eq. 1's DINO side; the class token is that of the last block asked for.
 

@@ -25,20 +25,25 @@ class TowerFeatures:
 
 
 class Normalise(nn.Module):
-    """Turn uint8 pixels into a tower's input: x / 255, then (x - mean) / std per channel."""
+    """Turn uint8 pixels into a tower's input: x / 255, then (x - mean) / std per channel.
+
+    Attributes:
+        dtype: of the result, the precision of the tower's weights; the arithmetic itself is in fp32.
+    """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
+        self.dtype = torch.float32
         # Not persistent: the config holds them, a weights file must not contradict it.
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 `[B, 3, S, S]` to floating point of the same shape."""
-        return (images.to(self.mean.dtype) / 255.0 - self.mean) / self.std
+        return ((images.to(self.mean.dtype) / 255.0 - self.mean) / self.std).to(self.dtype)
 
 
 def token_width(channels: int, side: int, grid: int) -> int:

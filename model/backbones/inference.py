@@ -1,6 +1,6 @@
 """A tower as it is served: the same function with less work.
 
-Knows layers; knows no weights file and no device. Training and export use towers as they are.
+Knows layers and precisions; knows no weights file and no device. Training and export use towers as they are.
 """
 
 from typing import TypeVar
@@ -9,16 +9,22 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-Module = TypeVar("Module", bound=nn.Module)
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+
+Tower = TypeVar("Tower", ClipTower, DinoTower)
 
 
-def optimised(tower: Module) -> Module:
-    """Fold batch normalisations into the convolutions before them, store weights channels-last; in place.
+def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:
+    """Fold batch normalisations into convolutions, store weights channels-last and in `dtype`; in place.
 
-    Only a frozen tower in evaluation mode computes the same afterwards, up to rounding.
+    Only a frozen tower in evaluation mode computes the same afterwards, up to rounding. CLIP's text side stays
+    in fp32: a product's embeddings are computed once and kept.
     """
-    _fold(tower)
-    return tower.to(memory_format=torch.channels_last)
+    _fold(tower.image_model)
+    tower.image_model.to(dtype).to(memory_format=torch.channels_last)
+    tower.normalise.dtype = dtype
+    return tower
 
 
 def _fold(module: nn.Module) -> None:

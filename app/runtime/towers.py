@@ -1,0 +1,144 @@
+"""Both towers on their device: precision, streams, CUDA graphs.
+
+Knows torch's devices; knows neither products nor heads.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.backbones.features import TowerFeatures
+from model.backbones.inference import optimised
+from model.config import SSVPConfig
+from model.preprocess import TowerImages
+
+logger = logging.getLogger(__name__)
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def tower_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the towers' precision: by default fp16 on a GPU, fp32 elsewhere.
+
+    Against fp32, ssvp-nano's scores differ by up to .0003 in fp16 and .004 in bf16. A tower whose activations
+    leave fp16's range gives no numbers; the golden image says so before anything is served.
+    """
+    if precision == "auto":
+        precision = "fp16" if device.type == "cuda" else "fp32"
+    return _DTYPES[precision]
+
+
+@dataclass(frozen=True, eq=False)
+class TowerTokens:
+    """Eq. 1 for both towers; no `dino` where the model has none."""
+
+    clip: TowerFeatures
+    dino: TowerFeatures | None
+
+    def first(self, count: int) -> "TowerTokens":
+        """Return the tokens of the first images of the batch."""
+        dino = None if self.dino is None else _first(self.dino, count)
+        return TowerTokens(_first(self.clip, count), dino)
+
+
+class Towers:
+    """CLIP and DINO, frozen, ready for batches."""
+
+    def __init__(
+        self, clip: ClipTower, dino: DinoTower | None, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._clip = optimised(clip, dtype)
+        self._dino = None if dino is None else optimised(dino, dtype)
+        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __call__(self, images: TowerImages) -> TowerTokens:
+        """Compute all tokens of a batch; on a GPU both towers at the same time."""
+        if self._side is None or self._dino is None:
+            dino = None if self._dino is None else self._dino(images.dino)
+            return TowerTokens(self._clip(images.clip), dino)
+        main = torch.cuda.current_stream()
+        self._side.wait_stream(main)
+        with torch.cuda.stream(self._side):
+            dino = self._dino(images.dino)
+        clip = self._clip(images.clip)
+        # DINO's tokens may be freed at any time: their stream does nothing more before it waits for this one.
+        main.wait_stream(self._side)
+        return TowerTokens(clip, dino)
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """One batch size's graph with the memory it reads and writes."""
+
+    graph: "torch.cuda.CUDAGraph"
+    images: TowerImages
+    tokens: TowerTokens
+
+
+class GraphedTowers:
+    """Towers as recorded CUDA graphs, one per batch size: a launch a batch instead of one a kernel.
+
+    A batch between two sizes runs in the next larger one, what is in the empty places being ignored. The tokens
+    are valid until the next call: the same stream reads them before that.
+    """
+
+    def __init__(self, towers: Towers, config: SSVPConfig, device: torch.device) -> None:
+        self._towers, self._config, self._device = towers, config, device
+        self._recordings: dict[int, _Recording] = {}
+
+    def record(self, largest: int) -> None:
+        """Record batches of 1, 2, 4 ... images up to the first that holds `largest`, on the current stream.
+
+        Where the driver cannot record, batches are launched kernel by kernel, as without graphs.
+        """
+        sizes = [1]
+        while sizes[-1] < largest:
+            sizes.append(2 * sizes[-1])
+        pool = torch.cuda.graph_pool_handle()
+        try:
+            for size in reversed(sizes):  # the largest first: the others fit into its memory
+                self._recordings[size] = self._recorded(size, pool)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            logger.warning("CUDA graphs are not used: %s", error)
+            self._recordings.clear()
+
+    def __call__(self, images: TowerImages) -> TowerTokens:
+        """Compute all tokens of a batch."""
+        count = len(images.clip)
+        size = min((s for s in self._recordings if s >= count), default=None)
+        if size is None:
+            return self._towers(images)
+        recording = self._recordings[size]
+        recording.images.clip[:count].copy_(images.clip)
+        if images.dino is not images.clip:
+            recording.images.dino[:count].copy_(images.dino)
+        recording.graph.replay()
+        return recording.tokens.first(count)
+
+    def _recorded(self, size: int, pool: "torch.cuda._POOL_HANDLE") -> _Recording:
+        clip = self._blank(size, self._config.clip_size_px)
+        shared = self._config.dino_size_px == self._config.clip_size_px
+        dino = clip if shared else self._blank(size, self._config.dino_size_px)
+        images = TowerImages(clip, dino)
+        self._towers(images)  # libraries choose and allocate while nothing is recorded
+        torch.cuda.synchronize(self._device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+            tokens = self._towers(images)
+        return _Recording(graph, images, tokens)
+
+    def _blank(self, count: int, side_px: int) -> Tensor:
+        return torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8, device=self._device)
+
+
+def _first(features: TowerFeatures, count: int) -> TowerFeatures:
+    tokens = tuple(tokens[:count] for tokens in features.patch_tokens)
+    return TowerFeatures(features.class_token[:count], tokens)

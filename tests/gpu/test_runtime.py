@@ -1,0 +1,67 @@
+"""What only a GPU can show. Elsewhere these tests are skipped, and the report says so."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.runtime.protocol import Prediction, Query
+from app.runtime.ssvp import SSVPRuntime, load_runtime
+from model.data.held_out import held_out_samples
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+SCORE_TOLERANCE, MAP_TOLERANCE = 2e-3, 1e-2
+MAX_BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def queries() -> list[tuple[np.ndarray, str]]:
+    """Good and bad images of every held-out family."""
+    return [(s.image, s.product) for s in held_out_samples(1, 256)]
+
+
+@pytest.fixture(scope="module")
+def expected(queries: list[tuple[np.ndarray, str]]) -> list[Prediction]:
+    """What the CPU says in fp32."""
+    return _inspect(load_runtime("ssvp-nano", "cpu"), queries)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> SSVPRuntime:
+    """The shipped bundle on the GPU, its graphs recorded."""
+    loaded = load_runtime("ssvp-nano", "cuda:0", max_batch=MAX_BATCH)
+    loaded.warm_up()
+    return loaded
+
+
+def _inspect(runtime: SSVPRuntime, queries: list[tuple[np.ndarray, str]]) -> list[Prediction]:
+    return runtime.predict([Query(runtime.prepare(image), name) for image, name in queries])
+
+
+def test_graphs_are_recorded_for_every_batch_size(runtime: SSVPRuntime) -> None:
+    """The driver took them all."""
+    assert sorted(runtime._graphed._recordings) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 7])
+def test_scores_and_maps_are_the_processors(
+    runtime: SSVPRuntime,
+    queries: list[tuple[np.ndarray, str]],
+    expected: list[Prediction],
+    batch: int,
+) -> None:
+    """In batches with a recording of their own, in a larger one and in none, the numbers are the CPU's."""
+    found = [
+        prediction
+        for start in range(0, len(queries), batch)
+        for prediction in _inspect(runtime, queries[start : start + batch])
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert abs(ours.score - theirs.score) < SCORE_TOLERANCE
+        assert np.abs(ours.anomaly_map - theirs.anomaly_map).max() < MAP_TOLERANCE
+
+
+def test_memory_is_told(runtime: SSVPRuntime) -> None:
+    """Operators see what torch holds and what there is."""
+    memory = runtime.memory()
+    assert 0 < memory["torch"] <= memory["used"] <= memory["total"]

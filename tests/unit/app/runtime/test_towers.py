@@ -1,0 +1,103 @@
+"""The towers as they serve: precisions, and batches that run in a larger recording."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from app.runtime.protocol import Prediction, Query
+from app.runtime.ssvp import SSVPRuntime, load_runtime
+from app.runtime.towers import GraphedTowers, Towers, TowerTokens, _Recording, tower_dtype
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.data.held_out import held_out_samples
+from model.preprocess import TowerImages
+from tests.configs import TINY_VIT
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
+SCORE_TOLERANCE, MAP_TOLERANCE = 2e-3, 1e-2  # what half the digits may cost
+
+
+def test_precision_follows_the_device_unless_it_is_chosen() -> None:
+    """Half precision where it is fast."""
+    assert tower_dtype("auto", CPU) is torch.float32
+    assert tower_dtype("auto", GPU) is torch.float16
+    assert tower_dtype("bf16", GPU) is torch.bfloat16
+    assert tower_dtype("fp32", GPU) is torch.float32
+
+
+def _inspect(runtime: SSVPRuntime) -> list[Prediction]:
+    samples = held_out_samples(1, 256)
+    return runtime.predict([Query(runtime.prepare(s.image), s.product) for s in samples])
+
+
+def test_half_precision_gives_the_same_scores_and_maps() -> None:
+    """The shipped model in fp16 against fp32, on good and bad images of every held-out family."""
+    full = _inspect(load_runtime("ssvp-nano", "cpu"))
+    half = _inspect(load_runtime("ssvp-nano", "cpu", "fp16"))
+    assert any(a.score != b.score for a, b in zip(full, half, strict=True))
+    for exact, rounded in zip(full, half, strict=True):
+        assert abs(exact.score - rounded.score) < SCORE_TOLERANCE
+        assert np.abs(exact.anomaly_map - rounded.anomaly_map).max() < MAP_TOLERANCE
+
+
+@dataclass
+class _Replayed:
+    """What a CUDA graph does, on the CPU: computes what lies in its input into its output."""
+
+    towers: Towers
+    images: TowerImages
+    tokens: TowerTokens
+    replays: int = 0
+
+    def replay(self) -> None:
+        self.replays += 1
+        fresh = self.towers(self.images)
+        assert fresh.dino is not None
+        assert self.tokens.dino is not None
+        pairs = [(self.tokens.clip, fresh.clip), (self.tokens.dino, fresh.dino)]
+        for old, new in pairs:
+            old.class_token.copy_(new.class_token)
+            for target, source in zip(old.patch_tokens, new.patch_tokens, strict=True):
+                target.copy_(source)
+
+
+@pytest.fixture
+def towers() -> Towers:
+    """Two small towers on the CPU."""
+    torch.manual_seed(0)
+    return Towers(ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), CPU, torch.float32)
+
+
+def _images(count: int, seed: int) -> TowerImages:
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(side: int) -> torch.Tensor:
+        return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
+
+    return TowerImages(noise(TINY_VIT.clip_size_px), noise(TINY_VIT.dino_size_px))
+
+
+@torch.inference_mode()
+def test_a_batch_runs_in_the_next_larger_recording(towers: Towers) -> None:
+    """Three images in a recording of four have the tokens they have alone, whatever was there before."""
+    graphed = GraphedTowers(towers, TINY_VIT, CPU)
+    still = _images(4, seed=1)
+    replayed = _Replayed(towers, still, towers(still))
+    graphed._recordings[4] = _Recording(replayed, still, replayed.tokens)  # type: ignore[arg-type]
+    for seed in (2, 3):
+        images = _images(3, seed)
+        found, expected = graphed(images), towers(images)
+        assert found.dino is not None
+        assert expected.dino is not None
+        torch.testing.assert_close(found.clip.class_token, expected.clip.class_token)
+        torch.testing.assert_close(found.dino.patch_tokens, expected.dino.patch_tokens)
+    assert replayed.replays == 2
+
+
+@torch.inference_mode()
+def test_a_batch_larger_than_every_recording_is_computed_all_the_same(towers: Towers) -> None:
+    """Nothing is cut off."""
+    found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1))
+    assert len(found.clip.class_token) == 5
