@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from app.engine.inspector import Inspection
-from app.engine.lifecycle import Snapshot
+from app.engine.lifecycle import Snapshot, State
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +145,7 @@ class Metrics:
         )
         self._score = histogram("score", "Image-level scores.", _SCORES, ("product",))
         self._batch_size = histogram("batch_size", "Images computed at once.", _BATCHES)
+        self._ready = gauge("ready", "1 while images are inspected, else 0; what /readyz says.")
         self._queue_depth = gauge("queue_depth", "Images waiting for the device.")
         self._queue_limit = gauge("queue_limit", "Most images that may wait.")
         self._inflight = gauge("inflight", "Requests between arrival and answer.")
@@ -181,6 +182,7 @@ class Metrics:
 
     def exposition(self, snapshot: Snapshot, device_memory: Mapping[str, int]) -> bytes:
         """Return all metrics in Prometheus' text format."""
+        self._ready.set(snapshot.state is State.READY)
         self._queue_depth.set(snapshot.queue_depth)
         self._queue_limit.set(snapshot.queue_limit)
         self._inflight.set(snapshot.inflight)

@@ -63,6 +63,7 @@ async def test_metrics_count_what_happened(service: Service) -> None:
     for stage in ("decode", "queue", "inference", "render"):
         assert found["ssvp_stage_duration_seconds_count", (("stage", stage),)] == 2
     assert found["ssvp_batch_size_count", ()] == 3  # the golden image was one
+    assert found["ssvp_ready", ()] == 1
     assert found["ssvp_queue_limit", ()] == 64
     assert found["ssvp_inflight", ()] == 0
     assert abs(found["ssvp_golden_score", ()] - 0.4) < 1e-3
@@ -77,6 +78,7 @@ async def test_refusals_are_counted_by_reason() -> None:
         await service.client.post(URL, content=encode(grey(1)))
         found = await _samples(service)
     assert found["ssvp_rejected_total", (("reason", "not_ready"),)] == 1
+    assert found["ssvp_ready", ()] == 0
 
 
 async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptureFixture) -> None:
