@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import encoder, plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import errors
@@ -156,6 +158,24 @@ def test_dashboard_is_whole(path: Path) -> None:
         assert not own & cells
         assert max(x for x, _ in own) < 24
         cells |= own
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_grafana_knows_every_field(path: Path) -> None:
+    """Read as Grafana's own types and written again nothing is lost, as a misspelt field would be."""
+    plugins.register_default_plugins()
+    board = json.loads(path.read_text())
+    written = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(board)))
+    assert _lost(board, written) == []
+
+
+def _lost(sent: Any, kept: Any, where: str = "") -> list[str]:
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        return [x for k, v in sent.items() for x in _lost(v, kept.get(k), f"{where}.{k}")]
+    if isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        pairs = enumerate(zip(sent, kept, strict=True))
+        return [x for i, (v, w) in pairs for x in _lost(v, w, f"{where}[{i}]")]
+    return [] if sent == kept else [where]
 
 
 def test_dashboards_are_where_grafana_looks() -> None:
