@@ -48,8 +48,9 @@ class BatchLimits:
 
 @dataclass(frozen=True, order=True)
 class _Job:
-    """One waiting query. Jobs sort by deadline, then by arrival; nothing else decides the order."""
+    """One waiting query. Urgent ones come first, then jobs sort by deadline, then by arrival."""
 
+    patient: bool  # not urgent
     deadline: float
     number: int
     query: Query = field(compare=False)
@@ -121,7 +122,7 @@ class Batcher:
             query: what to score.
             deadline: `time.perf_counter()` value; the query with the earliest one is computed first, and one
                 whose deadline has passed is not computed at all.
-            urgent: enter a full queue too.
+            urgent: enter a full queue too, at its head.
 
         Raises:
             UnavailableError: the queue is full, the batcher is stopping, or the worker is dead.
@@ -158,13 +159,14 @@ class Batcher:
         if len(self._waiting) >= self._limits.queue_size and not urgent:
             raise QueueFullError(f"{self._limits.queue_size} images are waiting already")
         now = time.perf_counter()
-        if (left := deadline - now) < (needed := self._needed_s(deadline, now)):
+        left, needed = deadline - now, self._needed_s(deadline, now)
+        if left < needed and not urgent:
             raise DeadlineUnreachableError(
                 f"about {1000 * needed:.0f} ms are needed, {1000 * left:.0f} ms are left"
             )
         self._submitted += 1
         future: asyncio.Future[Scored] = self._loop.create_future()
-        job = _Job(deadline, self._submitted, query, future, now)
+        job = _Job(not urgent, deadline, self._submitted, query, future, now)
         heapq.heappush(self._waiting, job)
         return job
 
@@ -255,7 +257,7 @@ class Batcher:
         while self._waiting and self._limits.max_wait_s > 0:
             waiting, max_batch = len(self._waiting), self._computer.max_batch
             oldest = min(job.queued_at for job in self._waiting)
-            urgent = self._waiting[0]
+            urgent = min(self._waiting, key=lambda job: job.deadline)
             expected_s = self._clock.expected(min(waiting, max_batch))
             # Half of its time at most: how long a batch takes is not known before the first one.
             half = urgent.queued_at + (urgent.deadline - urgent.queued_at) / 2

@@ -48,7 +48,7 @@ class Order:
         heatmap: which heat map to draw.
         roi: the part of the image that is inspected; None is all of it.
         deadline: `time.perf_counter()` value after which nobody waits for the verdict.
-        urgent: enter a full queue too.
+        urgent: enter a full queue too, at its head.
     """
 
     image: bytes

@@ -254,17 +254,23 @@ async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     await batcher.stop(5)
 
 
-async def test_an_urgent_query_enters_a_full_queue() -> None:
-    """The golden image must get through when the line sends more than can be computed."""
+async def test_an_urgent_query_goes_to_the_head_of_a_full_queue() -> None:
+    """The golden image must get through when the line sends more than can be computed, or it stops the line."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(queue_size=1))
+    runtime.on_predict = lambda: time.sleep(1.0)
+    batcher = await _started(runtime, BatchLimits(max_batch=1, queue_size=1))
+    await batcher.submit(_query(0.1))
+    runtime.on_predict = lambda: None
     first = await _blocked(runtime, batcher)
-    waits = asyncio.create_task(batcher.submit(_query(0.1)))
-    await until(lambda: batcher.depth == 1)
-    urgent = asyncio.create_task(batcher.submit(_query(0.2), urgent=True))
+    waits = asyncio.create_task(batcher.submit(_query(0.1, "waits"), time.perf_counter() + 60))
+    patient = asyncio.create_task(batcher.submit(_query(0.2, "golden"), urgent=True))
     await until(lambda: batcher.depth == 2)
+    soon = time.perf_counter() + 1.5  # less than two images are expected to take
+    hurried = asyncio.create_task(batcher.submit(_query(0.2, "hurried"), soon, urgent=True))
+    await until(lambda: batcher.depth == 3)
     runtime.gate.set()
-    await asyncio.gather(first, waits, urgent)
+    await asyncio.gather(first, waits, patient, hurried)
+    assert runtime.batches[2:] == [["hurried"], ["golden"], ["waits"]]
     await batcher.stop(5)
 
 
