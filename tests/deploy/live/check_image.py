@@ -82,6 +82,13 @@ def test_sigterm_under_load_loses_no_answer(report: Report) -> None:
     assert seen.outcomes["cut"] <= CALLERS
 
 
+def test_sigterm_while_it_starts_ends_it() -> None:
+    """Its first process has nobody before it that would pass the signal on."""
+    with running("ssvp-check-early", PORT + 4) as container:
+        time.sleep(0.5)
+        assert container.stop() in (0, 143)
+
+
 def test_another_bundle_is_served_and_a_damaged_one_is_not() -> None:
     """A mounted folder by its path; one changed byte ends the start with a line that says where."""
     bundle = ROOT / "model/bundles/ssvp-nano"
