@@ -34,6 +34,12 @@ class Container:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def address(self) -> str:
+        """Its own address, in the engine's network."""
+        found: str = self.inspect()["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        return found
+
     def inspect(self) -> dict[str, Any]:
         """Return what the engine knows of it."""
         found: dict[str, Any] = json.loads(docker("inspect", self.name))[0]
