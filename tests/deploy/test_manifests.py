@@ -1,11 +1,8 @@
 """What schemas cannot see: names that must be the same in two places, promises kept in both."""
 
 import re
-import subprocess
 from decimal import Decimal
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
@@ -273,28 +270,3 @@ def test_scaling_aims_at_the_deployment_and_owns_its_number(name: str) -> None:
     (deployment,) = of_kind(overlay, "Deployment")
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     assert "replicas" not in deployment["spec"]
-
-
-def _initial_command(overlay: Path, tmp_path: Path, digest: str) -> int:
-    pod, _ = serving(overlay)
-    (container,) = pod["initContainers"]
-    (script,) = container["args"]
-    script = script.replace("/bundles", f"{tmp_path}/bundles").replace(
-        "/bundle/", f"{tmp_path}/bundle/"
-    )
-    variables = {"BUNDLE": "it", "BUNDLE_SHA256": digest, "PATH": "/usr/bin:/bin"}
-    done: Any = subprocess.run(
-        [*container["command"], script], env=variables, capture_output=True, check=False
-    )
-    return int(done.returncode)
-
-
-@pytest.mark.parametrize("name", ["k8s/overlays/line", "tests/deploy/overlays/volume"])
-def test_a_pod_starts_with_the_named_bundle_only(name: str, tmp_path: Path) -> None:
-    """The first container's command accepts the right hash and fails on another bundle."""
-    manifest = b'{"name": "it"}'
-    for folder in ("bundle", "bundles/it"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "bundle.json").write_bytes(manifest)
-    assert _initial_command(ROOT / name, tmp_path, sha256(manifest).hexdigest()) == 0
-    assert _initial_command(ROOT / name, tmp_path, sha256(b"another").hexdigest()) != 0
