@@ -218,6 +218,8 @@ class Batcher:
         outcomes = self._computer.compute([job.query for job in batch])
         self._clock.observe(len(batch), time.perf_counter() - self._computing_since)
         self._on_batch(len(batch))
+        with self._condition:
+            self._computing = []  # before its waiters wake: they may find the worker idle
         self._post(self._resolve, list(zip(batch, outcomes, strict=True)))
 
     def _warm_up(self) -> bool:
@@ -240,7 +242,6 @@ class Batcher:
     def _take(self) -> list[_Job]:
         """Wait for the next batch; an empty one means that the worker may end."""
         with self._condition:
-            self._computing = []
             batch: list[_Job] = []
             while not batch and (self._waiting or self._refusal is None):
                 self._condition.wait_for(lambda: self._waiting or self._refusal)
