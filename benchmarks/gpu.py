@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.gpu [--config ssvp-large | --bundle FOLDER] [--precision fp16]
 
 Without a bundle one with random weights is exported: its time and memory are those of a trained one. Each line
-is the fastest of several tries; the device's matrix ceiling stands first, so that the rest can be read as a share
-of it. Some minutes.
+is the fastest of several tries; the device's matrix ceiling stands first, so that the rest can be read as a
+share of it. Some minutes.
 """
 
 import argparse

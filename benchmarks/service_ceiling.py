@@ -49,7 +49,7 @@ class Service:
     def latency_s(self, count: int) -> list[float]:
         """Send images one after the other, each answer with its heat map."""
         took = []
-        with self._connection() as connection:
+        with self.connection() as connection:
             for number in range(count):
                 began = time.perf_counter()
                 self._call(connection, number)
@@ -62,7 +62,7 @@ class Service:
 
         def caller(first: int) -> int:
             answered = 0
-            with self._connection() as connection:
+            with self.connection() as connection:
                 while time.perf_counter() - began < seconds:
                     self._call(connection, first + answered)
                     answered += 1
@@ -85,7 +85,8 @@ class Service:
             raise RuntimeError(f"{answer.status}: {body.decode()}")
 
     @contextmanager
-    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """Open a connection to the service."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             yield connection
@@ -96,7 +97,7 @@ class Service:
         end = time.perf_counter() + START_S
         while time.perf_counter() < end and self.process.poll() is None:
             try:
-                with self._connection() as connection:
+                with self.connection() as connection:
                     connection.request("GET", "/readyz")
                     if connection.getresponse().status == 200:
                         return
