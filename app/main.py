@@ -10,10 +10,12 @@ from app.api.body import BodyBudget
 from app.api.keys import ApiKeys
 from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
-from app.api.routes import batch, detect, health
+from app.api.routes import batch, detect, health, products
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics
+from app.products.live import Products
+from app.products.store import ProductStore
 from app.runtime.protocol import Runtime
 from app.settings import Settings
 
@@ -28,11 +30,12 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         runtime: what computes scores; None loads the settings' bundle while the service starts.
     """
     metrics = Metrics()
-    engine = Engine(settings, metrics.observe_batch)
+    profiles = Products(ProductStore(settings.products_file))
+    engine = Engine(settings, metrics.observe_batch, profiles)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with engine.running(lambda: runtime or load_runtime(settings)):
+        async with profiles.following(), engine.running(lambda: runtime or load_runtime(settings)):
             yield
 
     app = FastAPI(
@@ -44,6 +47,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.state.products = profiles
     app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
@@ -51,6 +55,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     add_problem_handlers(app)
     app.include_router(detect.router)
     app.include_router(batch.router)
+    app.include_router(products.router)
     app.include_router(health.router)
     return app
 

@@ -5,7 +5,7 @@ Knows what is counted and how it is written; knows neither how requests are pars
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,13 +20,14 @@ from prometheus_client import (
 
 from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot, State
+from app.products.live import ProductState
 
 logger = logging.getLogger(__name__)
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _SCORES = tuple(i / 20 for i in range(1, 21))
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
-# Callers' free text must not grow the label set; products with a profile will get a label of their own.
+# Callers' free text must not grow the label set; only products with a profile have a label of their own.
 _UNPROFILED = "other"
 
 
@@ -109,7 +110,13 @@ def _log_fields(record: RequestRecord) -> Iterator[tuple[str, Any]]:
     if record.parts:
         yield "outcomes", [part.outcome for part in record.parts]
     if record.inspection is not None:
-        yield "score", round(record.inspection.verdict.score, 4)
+        verdict, label = record.inspection.verdict, record.inspection.basis.label
+        yield "score", round(verdict.score, 4)
+        if label is not None:
+            yield "product", label
+            yield "profile_version", verdict.profile_version
+        if record.inspection.basis.warnings and verdict.threshold_source == "bundle":
+            yield "warnings", record.inspection.basis.warnings
         yield "batch_size", record.inspection.batch_size
     for stage, seconds in record.stages_s():
         yield f"{stage}_ms", round(1000 * seconds, 1)
@@ -144,6 +151,9 @@ class Metrics:
             "stage_duration_seconds", "Time in each stage.", _SECONDS, ("stage",)
         )
         self._score = histogram("score", "Image-level scores.", _SCORES, ("product",))
+        self._psi = gauge("score_psi", "Drift of scores from the good parts'.", ("product",))
+        self._psi_limit = gauge("score_psi_limit", "Drift that is no accident.", ("product",))
+        self._stale = gauge("profile_stale", "1: profile of another bundle.", ("product",))
         self._batch_size = histogram("batch_size", "Images computed at once.", _BATCHES)
         self._ready = gauge("ready", "1 while images are inspected, else 0; what /readyz says.")
         self._queue_depth = gauge("queue_depth", "Images waiting for the device.")
@@ -177,10 +187,16 @@ class Metrics:
             self._stage.labels(stage).observe(seconds)
         if record.outcome in ("ok", "ng") and record.inspection is not None:
             verdict = record.inspection.verdict
-            self._verdicts.labels(_UNPROFILED, verdict.result).inc()
-            self._score.labels(_UNPROFILED).observe(verdict.score)
+            product = record.inspection.basis.label or _UNPROFILED
+            self._verdicts.labels(product, verdict.result).inc()
+            self._score.labels(product).observe(verdict.score)
 
-    def exposition(self, snapshot: Snapshot, device_memory: Mapping[str, int]) -> bytes:
+    def exposition(
+        self,
+        snapshot: Snapshot,
+        device_memory: Mapping[str, int],
+        products: Iterable[ProductState] = (),
+    ) -> bytes:
         """Return all metrics in Prometheus' text format."""
         self._ready.set(snapshot.state is State.READY)
         self._queue_depth.set(snapshot.queue_depth)
@@ -191,4 +207,14 @@ class Metrics:
             self._memory.labels(kind).set(size)
         if snapshot.model is not None:
             self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)
+        self._show_products(products)
         return generate_latest(self._registry)
+
+    def _show_products(self, products: Iterable[ProductState]) -> None:
+        for gauge in (self._stale, self._psi, self._psi_limit):
+            gauge.clear()  # a product that was rolled back is not shown as it was last
+        for state in products:
+            self._stale.labels(state.label).set(state.stale)
+            if state.drift is not None:
+                self._psi.labels(state.label).set(state.drift.psi)
+                self._psi_limit.labels(state.label).set(state.drift.limit)

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     grace_time_s: PositiveInt = Field(
         default=20, description="Time to finish accepted requests after SIGTERM."
     )
+    products_file: Path | None = Field(
+        default=None,
+        description="JSON file of product profiles; may be read-only. Without it thresholds are not kept.",
+    )
     api_keys_file: Path | None = Field(
         default=None,
         description="File of API keys, one `name:key` a line; without it none is asked.",

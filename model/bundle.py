@@ -88,10 +88,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk whose files are what its manifest says."""
+    """A bundle on disk whose files are what its manifest says.
+
+    Attributes:
+        digest: SHA-256 of `bundle.json`, which holds the hashes of all files: the bundle's identity.
+    """
 
     path: Path
     manifest: Manifest
+    digest: str
 
     def file(self, name: str) -> Path:
         """Return the path of one of the bundle's files."""
@@ -132,10 +137,11 @@ def read_bundle(name_or_path: str) -> Bundle:
         BundleError: one of its leaves, with one line that says what is wrong.
     """
     folder = find_bundle(name_or_path)
+    digest = sha256(folder / MANIFEST_FILE)
     manifest = _read_manifest(folder / MANIFEST_FILE)
     for name in files_of(manifest.config):
         _check_file(folder, name, manifest.files.get(name))
-    return Bundle(folder, manifest)
+    return Bundle(folder, manifest, digest)
 
 
 def _check_file(folder: Path, name: str, expected: str | None) -> None:

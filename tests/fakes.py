@@ -13,6 +13,7 @@ from PIL import Image
 from app.runtime.protocol import GoldenImage, ModelInfo, OutOfDeviceMemoryError, Prediction, Query
 
 MAP_PX = 32
+DIGEST = "0123456789abcdef" * 4
 
 
 def encode(image: NDArray[np.uint8] | Image.Image, encoding: str = "PNG", **options: Any) -> bytes:
@@ -44,6 +45,7 @@ class FakeRuntime:
         self.batches: list[list[str]] = []
         self.threads: set[int] = set()
         self.calls = 0
+        self.digest = DIGEST
         self.bias = 0.0  # added to every score, as a broken device might
         self.largest_batch = math.inf  # what its memory holds
         self.gate = threading.Event()
@@ -54,7 +56,7 @@ class FakeRuntime:
     @property
     def info(self) -> ModelInfo:
         """Describe itself."""
-        return ModelInfo("fake", "1.2.3", "cpu", 0.5, 0.5, self._golden)
+        return ModelInfo("fake", "1.2.3", self.digest, "cpu", 0.5, 0.5, self._golden)
 
     def memory(self) -> dict[str, int]:
         """Return a small device's memory."""

@@ -12,6 +12,7 @@ from app.api.keys import ApiKeys
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics, RequestRecord
+from app.products.live import Products
 from app.settings import Settings
 
 _KEY = APIKeyHeader(
@@ -41,8 +42,16 @@ async def inspects(
     key: Annotated[str | None, Security(_KEY)],
 ) -> None:
     """Mark a request as one for an inspection, and ask for its key where keys are asked for."""
+    request.state.record.inspects = True
+    await may_ask(request, key)
+
+
+async def may_ask(
+    request: Request,
+    key: Annotated[str | None, Security(_KEY)],
+) -> None:
+    """Ask for the request's key where keys are asked for."""
     record: RequestRecord = request.state.record
-    record.inspects = True
     keys: ApiKeys = request.app.state.keys
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     given = {key or "", bearer.strip() if scheme.lower() == "bearer" else ""} - {""}
@@ -64,6 +73,12 @@ async def _image_files(request: Request) -> ImageFiles:
     return files
 
 
+async def _products(request: Request) -> Products:
+    products: Products = request.app.state.products
+    return products
+
+
+ProductsDep = Annotated[Products, Depends(_products)]
 ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]
 EngineDep = Annotated[Engine, Depends(_engine)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]

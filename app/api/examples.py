@@ -9,7 +9,7 @@ from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.profiles import SmallAnswer
 from app.api.schemas import DetectParameters
-from app.errors import ClientGoneError, ServiceError, StartError
+from app.errors import ClientGoneError, ProfileError, ServiceError, StartError
 
 # A grey square of 32 px with a dark scratch.
 EXAMPLE_IMAGE = (
@@ -55,7 +55,7 @@ def batch_openapi() -> dict[str, Any]:
     properties: dict[str, Any] = DetectParameters.model_json_schema()["properties"]
     binary = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
     return {
-        "parameters": [_query_parameter(name, of) for name, of in properties.items()],
+        "parameters": [query_parameter(name, of) for name, of in properties.items()],
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": {"schema": _with_image(properties, binary)}},
@@ -76,7 +76,7 @@ def detect_openapi() -> dict[str, Any]:
     binary = {"type": "string", "format": "binary"}
     raw = {"schema": binary}
     return {
-        "parameters": [_query_parameter(name, of) for name, of in properties.items()],
+        "parameters": [query_parameter(name, of) for name, of in properties.items()],
         "requestBody": {
             "required": True,
             "content": {
@@ -91,11 +91,16 @@ def detect_openapi() -> dict[str, Any]:
     }
 
 
-def problem_responses() -> dict[int | str, dict[str, Any]]:
-    """Return the problem answers of the endpoints: by status, an example of each kind of error."""
+def problem_responses(*, profiles: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the problem answers of the endpoints: by status, an example of each kind of error.
+
+    Args:
+        profiles: of endpoints that make, show or change product profiles, too.
+    """
     by_status: dict[int, list[type[ServiceError]]] = {}
     for kind in _leaves(ServiceError):
-        if kind not in (ClientGoneError, StartError):  # nobody is there to read these
+        ours = profiles or not issubclass(kind, ProfileError)
+        if ours and kind not in (ClientGoneError, StartError):  # nobody is there to read these
             by_status.setdefault(kind.status, []).append(kind)
     return {status: _problem_response(kinds) for status, kinds in sorted(by_status.items())}
 
@@ -136,10 +141,11 @@ def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
 
 def _problem_example(kind: type[ServiceError]) -> dict[str, Any]:
     problem = problem_of(kind, kind.__doc__ or kind.title, "0f9d6a52c1f94b7e8a3b5c7d9e1f2a34")
-    return problem.model_dump()
+    return problem.model_dump(exclude_none=True)
 
 
-def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter of the query string."""
     rest = {key: value for key, value in schema.items() if key != "description"}
     return {"name": name, "in": "query", "description": schema["description"], "schema": rest}
 

@@ -10,10 +10,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
@@ -28,6 +28,7 @@ from app.errors import (
 
 IMAGE = "image"
 MAX_PARTS = 32
+MAX_NAME = 256
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,256}\{")
 # Base64 holds none of these; parsing millions of them would hold up everybody else.
@@ -35,6 +36,7 @@ _JSON_MARKS, MAX_JSON_MARKS = (b"{", b"[", b","), 256
 _MULTIPART_START = re.compile(rb"(?:\r\n)?--([^\r\n]{1,70})\r\n[!-9;-~]+:")
 
 Pairs = list[tuple[str, Any]]
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ class Received:
     Attributes:
         images: encoded, in order.
         pairs: names and values of all parameters, those of the query string first.
+        names: file names of the images, empty where none was sent.
     """
 
     images: list[bytes]
     pairs: Pairs
+    names: list[str] = field(default_factory=list)
 
     def image(self) -> bytes:
         """Return the one image.
@@ -62,22 +66,49 @@ class Received:
         return self.images[0]
 
 
-def receive(body: bytes, content_type: str, query: Iterable[tuple[str, str]]) -> Received:
+@dataclass(frozen=True)
+class BodyLimits:
+    """How much a body may hold; what parses it holds up everybody else.
+
+    Attributes:
+        parts: of a multipart form.
+        json_marks: braces, brackets and commas of a JSON text.
+    """
+
+    parts: int = MAX_PARTS
+    json_marks: int = MAX_JSON_MARKS
+
+
+ONE_INSPECTION = BodyLimits()
+
+
+def receive(
+    body: bytes,
+    content_type: str,
+    query: Iterable[tuple[str, str]],
+    limits: BodyLimits = ONE_INSPECTION,
+) -> Received:
     """Take a body apart, whichever form it has.
 
     Args:
         body: the whole body.
         content_type: header as sent; may be wrong or empty.
         query: parameters of the query string, in order.
+        limits: how much it may hold.
 
     Raises:
         RequestError: one of its leaves.
     """
-    images, pairs = _split(body, content_type)
-    return Received(images, [*query, *pairs])
+    found = _split(body, content_type, limits)
+    return Received(found.images, [*query, *found.pairs], found.names)
 
 
 def read_parameters(pairs: Pairs) -> DetectParameters:
+    """Check an inspection's parameters from all places together; see `read_as`."""
+    return read_as(DetectParameters, pairs)
+
+
+def read_as(kind: type[M], pairs: Pairs) -> M:
     """Check parameters from all places together.
 
     Raises:
@@ -86,11 +117,11 @@ def read_parameters(pairs: Pairs) -> DetectParameters:
     counts = Counter(name for name, _ in pairs)
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise ParameterError(f"given more than once: {_names(repeated)}")
-    if unknown := [name for name in counts if name not in DetectParameters.model_fields]:
-        known = ", ".join(DetectParameters.model_fields)
+    if unknown := [name for name in counts if name not in kind.model_fields]:
+        known = ", ".join(kind.model_fields)
         raise ParameterError(f"unknown: {_names(unknown)}; known: {known}")
     try:
-        return DetectParameters.model_validate(dict(pairs))
+        return kind.model_validate(dict(pairs))
     except ValidationError as error:
         complaints = {f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False)}
         raise ParameterError("; ".join(sorted(complaints))) from None
@@ -100,16 +131,16 @@ def _names(names: list[str]) -> str:
     return ", ".join(ascii(name[:64]) for name in names[:8])
 
 
-def _split(body: bytes, content_type: str) -> tuple[list[bytes], Pairs]:
+def _split(body: bytes, content_type: str, limits: BodyLimits) -> Received:
     """Return images and parameters of a body in any form."""
     if not body:
-        return [], []
+        return Received([], [])
     if is_image(body):
-        return [body], []
+        return Received([body], [], [""])
     if _JSON_START.match(body):
-        return _split_json(body)
+        return _split_json(body, limits.json_marks)
     if (boundary := _boundary(body, content_type)) is not None:
-        return _split_multipart(body, boundary)
+        return _split_multipart(body, boundary, limits.parts)
     raise ImageUnrecognisedError(
         f"the body is neither an image ({ACCEPTED}), nor JSON, nor multipart/form-data"
     )
@@ -123,15 +154,15 @@ def _boundary(body: bytes, content_type: str) -> bytes | None:
     return options.get(b"boundary", b"") if media_type == b"multipart/form-data" else None
 
 
-def _split_json(body: bytes) -> tuple[list[bytes], Pairs]:
-    if sum(body.count(mark) for mark in _JSON_MARKS) > MAX_JSON_MARKS:
-        raise BodyUnreadableError("the JSON holds more than an image and its parameters")
+def _split_json(body: bytes, max_marks: int) -> Received:
+    if sum(body.count(mark) for mark in _JSON_MARKS) > max_marks:
+        raise BodyUnreadableError("the JSON holds more than is expected here")
     try:
         pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
     except (ValueError, RecursionError) as error:
         raise BodyUnreadableError("the body begins like JSON but is not") from error
     images = [_from_base64(value) for name, value in pairs if name == IMAGE]
-    return images, [pair for pair in pairs if pair[0] != IMAGE]
+    return Received(images, [pair for pair in pairs if pair[0] != IMAGE], [""] * len(images))
 
 
 def _from_base64(encoded: object) -> bytes:
@@ -147,13 +178,16 @@ def _from_base64(encoded: object) -> bytes:
         raise BodyUnreadableError("`image` is not base64") from error
 
 
-def _split_multipart(body: bytes, boundary: bytes) -> tuple[list[bytes], Pairs]:
+def _split_multipart(body: bytes, boundary: bytes, max_parts: int) -> Received:
     parts: list[tuple[str, bytes]] = []
+    names: list[str] = []
 
     def keep(part: Field | File) -> None:
-        if len(parts) >= MAX_PARTS:
-            raise BodyUnreadableError(f"more than {MAX_PARTS} parts")
+        if len(parts) >= max_parts:
+            raise BodyUnreadableError(f"more than {max_parts} parts")
         parts.append((_text(part.field_name or b""), _content(part)))
+        if parts[-1][0] == IMAGE:
+            names.append(_file_name(part))
 
     ended: list[bool] = []
     try:
@@ -172,7 +206,14 @@ def _split_multipart(body: bytes, boundary: bytes) -> tuple[list[bytes], Pairs]:
     if not ended:  # what is missing may be the threshold
         raise BodyUnreadableError("the form breaks off before its closing boundary")
     images = [content for name, content in parts if name == IMAGE]
-    return images, [(name, _text(content)) for name, content in parts if name != IMAGE]
+    pairs: Pairs = [(name, _text(content)) for name, content in parts if name != IMAGE]
+    return Received(images, pairs, names)
+
+
+def _file_name(part: Field | File) -> str:
+    """Return a name for people to find their picture by; it is never used as a path."""
+    given = b"" if isinstance(part, Field) else part.file_name or b""
+    return given.decode(errors="replace")[:MAX_NAME]
 
 
 def _content(part: Field | File) -> bytes:

@@ -15,7 +15,14 @@ from starlette.responses import Response
 from app.api.middleware import answer_headers
 from app.api.profiles import MEDIA_TYPES, Echo, small_problem
 from app.api.schemas import Problem
-from app.errors import ClientGoneError, InternalError, KeyMissingError, ParameterError, ServiceError
+from app.errors import (
+    CalibrationTooFewError,
+    ClientGoneError,
+    InternalError,
+    KeyMissingError,
+    ParameterError,
+    ServiceError,
+)
 from app.observability import RequestRecord
 
 logger = logging.getLogger(__name__)
@@ -51,7 +58,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
         headers.update(error.headers or {})
     echo: Echo = getattr(request.state, "echo", None) or Echo.of(request.query_params.multi_items())
     if echo.profile == "full":
-        return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+        return Response(
+            problem.model_dump_json(exclude_none=True), problem.status, headers, MEDIA_TYPE
+        )
     headers["Content-Type"] = MEDIA_TYPES[echo.profile]
     return Response(small_problem(problem, echo, record.elapsed_s), problem.status, headers)
 
@@ -72,7 +81,9 @@ def describe(error: Exception, request_id: str) -> Problem:
         case ClientDisconnect():
             return problem_of(ClientGoneError, "the connection was closed", request_id)
         case ServiceError() if not isinstance(error, InternalError):
-            return problem_of(type(error), str(error), request_id)
+            problem = problem_of(type(error), str(error), request_id)
+            needed = error.needed if isinstance(error, CalibrationTooFewError) else None
+            return problem.model_copy(update={"needed": needed})
         case InternalError():
             return problem_of(type(error), _INTERNAL_DETAIL, request_id)
         case _:

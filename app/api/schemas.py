@@ -19,6 +19,8 @@ from pydantic import (
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
+from app.products.live import Basis
+from app.runtime.protocol import ModelInfo
 
 _DECIMALS = 4
 
@@ -42,7 +44,8 @@ def parse_box(text: str) -> Box:
     return Box(x, y, width, height)
 
 
-def _box(text: str) -> str:
+def checked_box(text: str) -> str:
+    """Return the text if it is a box."""
     parse_box(text)
     return text
 
@@ -77,7 +80,8 @@ class DetectParameters(BaseModel):
         default=None, description="Echoed, never interpreted."
     )
     threshold: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
-        default=None, description="Decision threshold for this call; by default the bundle's."
+        default=None,
+        description="Decision threshold for this call; by default the product profile's, or else the bundle's.",
     )
     heatmap: Literal["overlay", "map", "mask", "none"] = Field(
         default="overlay", description="Heat map to draw."
@@ -90,7 +94,7 @@ class DetectParameters(BaseModel):
         description="Its longest side in px, never more than the sent image's, or `original`.",
     )
 
-    roi: Annotated[str, AfterValidator(_box)] | None = Field(
+    roi: Annotated[str, AfterValidator(checked_box)] | None = Field(
         default=None,
         description="`x,y,width,height` in px of the sent image: only this part is inspected.",
         examples=["40,30,200,100"],
@@ -114,14 +118,19 @@ class DetectParameters(BaseModel):
         allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
         return arrived_at + allowed_ms / 1000
 
-    def order(self, image: bytes, deadline: float) -> Order:
-        """Return what the engine is to do until then."""
+    def box(self) -> Box | None:
+        """Return the part of the image that is inspected; None is all of it."""
+        return None if self.roi is None else parse_box(self.roi)
+
+    def order(self, image: bytes, deadline: float, basis: Basis | None = None) -> Order:
+        """Return what the engine is to do until then, and what it is to decide on if that was found before."""
         size = None if self.heatmap_size == "original" else self.heatmap_size
         wanted = self.heatmap if self.profile == "full" else "none"
         kind, encoding = HeatmapKind(wanted), HeatmapFormat(self.heatmap_format)
         heatmap = HeatmapOptions(kind, encoding, size)
-        roi = None if self.roi is None else parse_box(self.roi)
-        return Order(image, self.product, self.threshold, heatmap, roi, deadline)
+        return Order(
+            image, self.product, self.threshold, heatmap, self.box(), deadline, basis=basis
+        )
 
 
 class RegionAnswer(BaseModel):
@@ -173,6 +182,12 @@ class ModelAnswer(BaseModel):
 
     name: str
     version: str
+    digest: str
+
+    @classmethod
+    def of(cls, model: ModelInfo) -> Self:
+        """Write down which model it is."""
+        return cls(name=model.name, version=model.version, digest=model.digest)
 
 
 class TimingAnswer(BaseModel):
@@ -208,6 +223,7 @@ class Answer(BaseModel):
     score: float
     threshold: float
     threshold_source: ThresholdSource
+    profile_version: int | None
     score_global: float
     score_local: float
     regions: list[RegionAnswer]
@@ -215,6 +231,7 @@ class Answer(BaseModel):
     model: ModelAnswer
     timing_ms: TimingAnswer
     batch_size: int
+    warnings: list[str]
 
     @classmethod
     def of(
@@ -232,13 +249,15 @@ class Answer(BaseModel):
             score=rounded_score(verdict.score, verdict.threshold),
             threshold=verdict.threshold,
             threshold_source=verdict.threshold_source,
+            profile_version=verdict.profile_version,
             score_global=round(verdict.score_global, _DECIMALS),
             score_local=round(verdict.score_local, _DECIMALS),
             regions=[RegionAnswer.of(region) for region in verdict.regions],
             heatmap=None if verdict.heatmap is None else HeatmapAnswer.of(verdict.heatmap),
-            model=ModelAnswer(name=model.name, version=model.version),
+            model=ModelAnswer.of(model),
             timing_ms=TimingAnswer.of(inspection.times, total_s),
             batch_size=inspection.batch_size,
+            warnings=list(inspection.basis.warnings) if parameters.threshold is None else [],
         )
 
 
@@ -253,6 +272,9 @@ class Problem(BaseModel):
     code: str
     result_code: Literal[2] = 2
     request_id: str
+    needed: int | None = Field(
+        default=None, description="Good parts that the asked rate needs; with calibration_too_few."
+    )
 
 
 class BatchItem(Answer):

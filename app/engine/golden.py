@@ -43,7 +43,9 @@ async def inspect_golden(
     """
     options = HeatmapOptions(HeatmapKind.NONE)
     deadline = time.perf_counter() + limit_s
-    order = Order(golden.png, golden.product, None, options, deadline=deadline, urgent=True)
+    order = Order(
+        golden.png, golden.product, None, options, deadline=deadline, urgent=True, counts=False
+    )
     try:
         inspection = await inspector.inspect(order)
     except LateError:

@@ -10,12 +10,17 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from app.errors import BodyTooLargeError, DeadlinePassedError, ImagePathError, ParameterError
 
+T = TypeVar("T")
 READERS = 8
+MAX_FOUND = 5_000
 OPEN_FILES = Path("/proc/self/fd")
 
 
@@ -45,6 +50,24 @@ class ImageFiles:
             DeadlinePassedError: it was not read in time.
             ImagePathError, BodyTooLargeError: see `read_image_file`.
         """
+        return await self._on_thread(
+            lambda: read_image_file(path, self._roots, self._limit_bytes), deadline
+        )
+
+    async def find(self, pattern: str, deadline: float) -> list[str]:
+        """Return the paths of all files that a pattern like `line3/good/*.png` means, in order of their names.
+
+        Args:
+            pattern: see `find_image_files`.
+            deadline: `time.perf_counter()` value after which nobody waits for it.
+
+        Raises:
+            ParameterError, DeadlinePassedError: see `read`.
+            ImagePathError: see `find_image_files`.
+        """
+        return await self._on_thread(lambda: find_image_files(pattern, self._roots), deadline)
+
+    async def _on_thread(self, work: Callable[[], T], deadline: float) -> T:
         if not self._roots:
             raise ParameterError(
                 "image_path: this service reads no files; SSVP_IMAGE_ROOTS is not set"
@@ -52,33 +75,30 @@ class ImageFiles:
         try:
             async with asyncio.timeout(deadline - time.perf_counter()):
                 await self._free.acquire()
-                return await self._start(path)
+                return await self._start(work)
         except TimeoutError:
             raise DeadlinePassedError("the file was not read in time") from None
 
-    def _start(self, path: str) -> asyncio.Future[bytes]:
+    def _start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
+        future: asyncio.Future[T] = loop.create_future()
 
-        def done(data: bytes | None, error: Exception | None) -> None:
+        def done(resolve: Callable[[], None]) -> None:
             self._free.release()
-            if future.done():  # nobody waits any more
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(data or b"")
+            if not future.done():  # else nobody waits any more
+                resolve()
 
-        def work() -> None:
-            data, failure = None, None
+        def run() -> None:
             try:
-                data = read_image_file(path, self._roots, self._limit_bytes)
+                found = work()
             except Exception as error:  # noqa: BLE001 - its waiter gets it
-                failure = error
+                resolve = partial(future.set_exception, error)
+            else:
+                resolve = partial(future.set_result, found)
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(done, data, failure)
+                loop.call_soon_threadsafe(done, resolve)
 
-        threading.Thread(target=work, name="ssvp-file", daemon=True).start()
+        threading.Thread(target=run, name="ssvp-file", daemon=True).start()
         return future
 
 
@@ -98,6 +118,30 @@ def read_image_file(path: str, roots: Sequence[Path], limit_bytes: int) -> bytes
         if (found := _inside(root, path)) is not None:
             return _read(found, root, limit_bytes)
     raise ImagePathError("there is no image at that path below the allowed folders")
+
+
+def find_image_files(pattern: str, roots: Sequence[Path]) -> list[str]:
+    """Find the files a pattern means below the first root that has any.
+
+    Args:
+        pattern: relative to a root, with `*`, `?` and `[...]` within names; no `**`, which could
+            walk a whole share.
+        roots: folders that may be read from.
+
+    Raises:
+        ImagePathError: no file is meant, or the pattern is none.
+    """
+    parts = Path(pattern).parts
+    if not parts or Path(pattern).is_absolute() or ".." in parts or "**" in pattern:
+        raise ImagePathError("the pattern must be relative to an allowed folder, without .. and **")
+    for root in roots:
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # see _inside
+            real_root = root.resolve(strict=True)
+            matches = (str(p.relative_to(real_root)) for p in real_root.glob(pattern))
+            found = list(islice((m for m in matches if _inside(root, m)), MAX_FOUND))
+            if found:
+                return sorted(found)
+    raise ImagePathError("no file below the allowed folders fits that pattern")
 
 
 def _inside(root: Path, path: str) -> Path | None:

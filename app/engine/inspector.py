@@ -29,10 +29,12 @@ from app.engine.render import (
 )
 from app.engine.verdict import Result, checked, decide
 from app.errors import DeadlinePassedError, DrainingError, ParameterError
+from app.products.live import Basis, Products
+from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 T = TypeVar("T")
-ThresholdSource = Literal["request", "bundle"]
+ThresholdSource = Literal["request", "profile", "bundle"]
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether at the image's own size
 _LATEST = 0.1  # weight of the latest image in the running mean
 
@@ -44,11 +46,13 @@ class Order:
     Attributes:
         image: encoded picture.
         product: spoken product name.
-        threshold: image-level threshold in [0, 1]; None takes the bundle's.
+        threshold: image-level threshold in [0, 1]; None takes the product profile's, or else the bundle's.
         heatmap: which heat map to draw.
         roi: the part of the image that is inspected; None is all of it.
         deadline: `time.perf_counter()` value after which nobody waits for the verdict.
         urgent: enter a full queue too, at its head.
+        basis: what decides, where that was found before; several images of a request share it.
+        counts: whether the score is one of the line's, whose drift is watched.
     """
 
     image: bytes
@@ -58,6 +62,8 @@ class Order:
     roi: Box | None = None
     deadline: float = math.inf
     urgent: bool = False
+    basis: Basis | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Verdict:
     score_local: float
     threshold: float
     threshold_source: ThresholdSource
+    profile_version: int | None
     regions: list[Region]
     heatmap: Heatmap | None
 
@@ -92,6 +99,7 @@ class Inspection:
     model: ModelInfo
     times: StageTimes
     batch_size: int
+    basis: Basis
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,13 @@ class Inspector:
     """Inspects images on one runtime."""
 
     def __init__(
-        self, runtime: Runtime, batcher: Batcher, pool: Executor, threads: int, max_pixels: int
+        self,
+        runtime: Runtime,
+        batcher: Batcher,
+        pool: Executor,
+        threads: int,
+        max_pixels: int,
+        products: Products | None = None,
     ) -> None:
         """Make an inspector.
 
@@ -119,13 +133,25 @@ class Inspector:
             pool: decodes and draws.
             threads: how many threads the pool has.
             max_pixels: largest image, width times height.
+            products: thresholds of products; None: there are none.
         """
         self._runtime, self._batcher, self._pool = runtime, batcher, pool
         self._max_pixels = max_pixels
+        self._products = products or Products(ProductStore(None))
         self._model = runtime.info
         # Nothing waits inside the pool: what is given up while it waits must not keep its image.
         self._free_threads = asyncio.Semaphore(threads)
         self._conclude_s: dict[_Drawn, float] = {}  # running means: what is left after the queue
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that scores."""
+        return self._model
+
+    def basis(self, product: str, roi: Box | None) -> Basis:
+        """Find what decides a product's parts now."""
+        area = None if roi is None else f"{roi.x},{roi.y},{roi.width},{roi.height}"
+        return self._products.basis(product, area, self._model.digest)
 
     async def inspect(self, order: Order) -> Inspection:
         """Inspect one image.
@@ -147,6 +173,7 @@ class Inspector:
 
     async def _inspect(self, order: Order) -> Inspection:
         started = time.perf_counter()
+        basis = order.basis or self.basis(order.product, order.roi)
         opened = await self._in_pool(lambda: self._open(order))
         decoded = time.perf_counter()
         # Of what is left at most half is kept for drawing: a stale mean must not refuse for ever.
@@ -155,7 +182,9 @@ class Inspector:
         needed_by = order.deadline - min(expected_s, max(0.0, order.deadline - decoded) / 2)
         scored = await self._batcher.submit(opened.query, needed_by, urgent=order.urgent)
         computed = time.perf_counter()
-        verdict = await self._in_pool(lambda: self._conclude(order, opened, scored.prediction))
+        verdict = await self._in_pool(
+            lambda: self._conclude(order, opened, basis, scored.prediction)
+        )
         concluded = time.perf_counter()
         self._conclude_s[drawn] = expected_s + _LATEST * (concluded - computed - expected_s)
         times = StageTimes(
@@ -164,7 +193,9 @@ class Inspector:
             inference=scored.inference_s,
             render=concluded - computed,
         )
-        return Inspection(verdict, self._model, times, scored.batch_size)
+        if order.counts:
+            self._products.observe(basis, verdict.score)
+        return Inspection(verdict, self._model, times, scored.batch_size, basis)
 
     def _open(self, order: Order) -> _Opened:
         image = decode(order.image, self._max_pixels)
@@ -179,10 +210,11 @@ class Inspector:
         picture = shrink(image, drawn_size) if overlay else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
 
-    def _conclude(self, order: Order, opened: _Opened, prediction: Prediction) -> Verdict:
+    def _conclude(
+        self, order: Order, opened: _Opened, basis: Basis, prediction: Prediction
+    ) -> Verdict:
         found = checked(prediction)
-        asked = order.threshold
-        threshold = self._model.default_threshold if asked is None else asked
+        threshold, source = self._threshold(order, basis)
         result = decide(found.score, threshold)
         anomaly_map, map_threshold = found.anomaly_map, self._model.map_threshold
         anomalous = result is Result.NG
@@ -192,7 +224,10 @@ class Inspector:
             score_global=found.score_global,
             score_local=found.score_local,
             threshold=threshold,
-            threshold_source="bundle" if asked is None else "request",
+            threshold_source=source,
+            profile_version=basis.profile.version
+            if source == "profile" and basis.profile is not None
+            else None,
             regions=find_regions(anomaly_map, map_threshold, opened.area) if anomalous else [],
             heatmap=render(
                 anomaly_map,
@@ -203,6 +238,13 @@ class Inspector:
                 self._picture(order, opened),
             ),
         )
+
+    def _threshold(self, order: Order, basis: Basis) -> tuple[float, ThresholdSource]:
+        if order.threshold is not None:
+            return order.threshold, "request"
+        if basis.profile is not None:
+            return basis.profile.threshold, "profile"
+        return self._model.default_threshold, "bundle"
 
     def _picture(self, order: Order, opened: _Opened) -> Image.Image | None:
         if opened.picture is None and order.heatmap.kind is HeatmapKind.OVERLAY:

@@ -26,6 +26,7 @@ from app.errors import (
     UnavailableError,
     WorkerDeadError,
 )
+from app.products.live import Products
 from app.runtime.protocol import ModelInfo, Runtime
 from app.settings import Settings
 
@@ -77,10 +78,13 @@ class Engine:
     """
 
     def __init__(
-        self, settings: Settings, on_batch: Callable[[int], None] = lambda _size: None
+        self,
+        settings: Settings,
+        on_batch: Callable[[int], None] = lambda _size: None,
+        products: Products | None = None,
     ) -> None:
         self.on_failure: Callable[[], None] = lambda: None
-        self._settings, self._on_batch = settings, on_batch
+        self._settings, self._on_batch, self._products = settings, on_batch, products
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="ssvp-image")
         self._state, self._reason = State.STARTING, "the bundle is being loaded"
         self._batcher: Batcher | None = None
@@ -210,7 +214,12 @@ class Engine:
         await self._batcher.start()
         settings = self._settings
         self._inspector = Inspector(
-            runtime, self._batcher, self._pool, settings.decode_threads, settings.max_pixels
+            runtime,
+            self._batcher,
+            self._pool,
+            settings.decode_threads,
+            settings.max_pixels,
+            self._products,
         )
         self._reason = "the golden image is being inspected"
         while True:

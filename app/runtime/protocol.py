@@ -40,6 +40,7 @@ class ModelInfo:
     Attributes:
         name: bundle name, for instance `ssvp-nano`.
         version: bundle version.
+        digest: SHA-256 of the bundle's manifest in hex, its identity.
         device: torch's name of the device, `cpu` or `cuda:0`.
         default_threshold: image-level decision threshold in [0, 1] for products without a profile.
         map_threshold: anomaly map value in [0, 1] from which a pixel counts as anomalous.
@@ -48,6 +49,7 @@ class ModelInfo:
 
     name: str
     version: str
+    digest: str
     device: str
     default_threshold: float
     map_threshold: float

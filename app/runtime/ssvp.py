@@ -108,6 +108,7 @@ class SSVPRuntime:
         return ModelInfo(
             name=manifest.name,
             version=manifest.version,
+            digest=self._bundle.digest,
             device=str(self._device),
             default_threshold=manifest.default_threshold,
             map_threshold=manifest.map_threshold,

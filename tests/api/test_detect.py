@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Service, serving
-from tests.fakes import FakeRuntime, encode, grey
+from tests.fakes import DIGEST, FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +37,7 @@ async def test_a_defective_part(service: Service) -> None:
         "score",
         "threshold",
         "threshold_source",
+        "profile_version",
         "score_global",
         "score_local",
         "regions",
@@ -44,6 +45,7 @@ async def test_a_defective_part(service: Service) -> None:
         "model",
         "timing_ms",
         "batch_size",
+        "warnings",
     ]
     assert found["request_id"] == answer.headers["x-request-id"]
     assert (found["part_id"], found["sequence"], found["product"]) == ("A-17", 17, "metal nut")
@@ -55,7 +57,7 @@ async def test_a_defective_part(service: Service) -> None:
     assert abs(region["y"] - 40) <= 4
     assert abs(region["width"] - 90) <= 20
     assert abs(region["height"] - 20) <= 8
-    assert found["model"] == {"name": "fake", "version": "1.2.3"}
+    assert found["model"] == {"name": "fake", "version": "1.2.3", "digest": DIGEST}
     assert set(found["timing_ms"]) == {"decode", "queue", "inference", "render", "total"}
     assert found["batch_size"] == 1
 

@@ -20,6 +20,10 @@ async def test_docs_are_served(service: Service) -> None:
     assert set(document["paths"]) == {
         "/v1/detect",
         "/v1/detect/batch",
+        "/v1/products",
+        "/v1/products/{product}",
+        "/v1/products/{product}/calibrate",
+        "/v1/products/{product}/rollback",
         "/livez",
         "/readyz",
         "/v2/health/live",

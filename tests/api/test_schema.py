@@ -53,4 +53,4 @@ def test_what_the_document_says_is_true(url: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "Tested: 7" in done.stdout
+    assert "Tested: 11" in done.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from app.api.routes import batch, detect, health
+from app.api.routes import batch, detect, health, products
 from app.server import WRITE_ANSWERS_S
 from app.settings import PREFIX, Settings
 from tests.deploy.manifests import (
@@ -93,7 +93,7 @@ PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 def _paths() -> set[str]:
-    routers = (detect.router, batch.router, health.router)
+    routers = (detect.router, batch.router, products.router, health.router)
     return {
         route.path for router in routers for route in router.routes if isinstance(route, APIRoute)
     }

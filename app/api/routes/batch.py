@@ -17,6 +17,7 @@ from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import ImageMissingError, ParameterError, ServiceError
 from app.observability import RequestRecord
+from app.products.live import Basis
 from app.settings import Settings
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
@@ -36,7 +37,7 @@ async def detect_batch(
     """Read the request, have every image inspected, write the answers in the images' order."""
     engine.refuse_if_unavailable()
     body = await read_request_body(request, settings)
-    with engine.admitted():
+    with engine.admitted() as inspector:
         received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
         if parameters.profile != "full" or parameters.image_path is not None:
@@ -44,7 +45,8 @@ async def detect_batch(
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
         keys.spend(record.key, len(received.images) - 1)  # the first is paid for
-        work = _inspect_all(engine, settings, record, parameters, received.images)
+        basis = inspector.basis(parameters.product, parameters.box())
+        work = _inspect_all(engine, settings, record, parameters, received.images, basis)
         results = await unless_gone(request, work)
         found = {"request_id": record.request_id, "results": results}
         written = await run_in_threadpool(json.dumps, found)
@@ -57,11 +59,12 @@ async def _inspect_all(
     record: RequestRecord,
     parameters: DetectParameters,
     images: list[bytes],
+    basis: Basis,
 ) -> list[dict[str, Any]]:
     async def one(image: bytes) -> dict[str, Any]:
         part = record.part()
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        order = parameters.order(image, deadline)
+        order = parameters.order(image, deadline, basis)
         try:
             with engine.admitted(part=True) as inspector:
                 part.inspection = await inspector.inspect(order)
@@ -69,7 +72,7 @@ async def _inspect_all(
             log_internal(error, record.request_id)
             problem = describe(error, record.request_id)
             part.status, part.code = problem.status, problem.code
-            return problem.model_dump(mode="json")
+            return problem.model_dump(mode="json", exclude_none=True)
         part.status = 200
         return await run_in_threadpool(_result, part, parameters)
 

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.body import BodyBudget, read_body, unless_gone
 from app.api.deps import EngineDep, ImageFilesDep, RecordDep, SettingsDep, inspects
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
-from app.api.forms import Received, read_parameters, receive
+from app.api.forms import ONE_INSPECTION, BodyLimits, Received, read_parameters, receive
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
 from app.api.schemas import Answer, DetectParameters
 from app.engine.image_files import ImageFiles
@@ -57,11 +57,13 @@ async def read_request_body(request: Request, settings: Settings) -> bytes:
     return await read_body(request, budget, settings.max_body_bytes, settings.body_timeout_s)
 
 
-async def take_apart(request: Request, body: bytes) -> Received:
+async def take_apart(
+    request: Request, body: bytes, limits: BodyLimits = ONE_INSPECTION
+) -> Received:
     """Take a body apart; from here on errors are answered in the caller's profile."""
     content_type = request.headers.get("content-type", "")
     query = request.query_params.multi_items()
-    received = await run_in_threadpool(receive, body, content_type, query)
+    received = await run_in_threadpool(receive, body, content_type, query, limits)
     request.state.echo = echo = Echo.of(received.pairs)
     request.state.record.part_id = echo.part_id
     return received

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api.deps import EngineDep, MetricsDep
+from app.api.deps import EngineDep, MetricsDep, ProductsDep
 from app.api.schemas import Health
 from app.engine.lifecycle import State
 
@@ -33,9 +33,11 @@ async def ready(engine: EngineDep) -> Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(engine: EngineDep, metrics: MetricsDep) -> Response:
+async def metrics(engine: EngineDep, metrics: MetricsDep, products: ProductsDep) -> Response:
     """Return all metrics in Prometheus' text format."""
-    text = metrics.exposition(engine.snapshot(), engine.device_memory())
+    snapshot = engine.snapshot()
+    states = products.states(None if snapshot.model is None else snapshot.model.digest)
+    text = metrics.exposition(snapshot, engine.device_memory(), states)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

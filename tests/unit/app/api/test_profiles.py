@@ -33,13 +33,15 @@ def _answer(score: float = 0.8731, threshold: float = 0.5, product: str = "metal
         score=score,
         threshold=threshold,
         threshold_source="bundle",
+        profile_version=None,
         score_global=0.1,
         score_local=0.2,
         regions=[region] * 32,
         heatmap=None,
-        model=ModelAnswer(name="m", version="1"),
+        model=ModelAnswer(name="m", version="1", digest="d" * 64),
         timing_ms=TimingAnswer(decode=1, queue=1, inference=1, render=1, total=123456.7),
         batch_size=1,
+        warnings=[],
     )
 
 

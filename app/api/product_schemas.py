@@ -1,0 +1,160 @@
+"""What callers say and are told about product profiles.
+
+Knows names and ranges of the contract; computes nothing.
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+from app.api.schemas import Integer, ModelAnswer, Number, checked_box, parse_box
+from app.engine.regions import Box
+from app.products.calibration import NamedScore
+from app.products.live import unusable
+from app.products.profile import ProductHistory, ProductProfile
+from app.runtime.protocol import ModelInfo
+
+MAX_SCORES = 20_000
+
+
+def _object(value: Any) -> Any:
+    """Take a JSON object that was read as pairs; a name that stands there twice is no object."""
+    if not isinstance(value, list) or not all(isinstance(p, tuple) for p in value):
+        return value
+    if len({name for name, _ in value}) < len(value):
+        raise ValueError("a name is given more than once")
+    return dict(value)
+
+
+class GivenScore(BaseModel):
+    """One good part's score, as `/v1/detect` told it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(max_length=256)]
+    score: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class CalibrateParameters(BaseModel):
+    """What a caller may say about a calibration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    false_reject: Annotated[float, Number, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.005, description="Most good parts that may be rejected, as a share."
+    )
+    dry_run: bool = Field(default=False, description="Answer, but save nothing.")
+    roi: Annotated[str, AfterValidator(checked_box)] | None = Field(
+        default=None,
+        description="`x,y,width,height` in px: only this part is inspected; requests must send the same.",
+        examples=["40,30,200,100"],
+        pattern=r"^\s*\d{1,9}\s*(,\s*\d{1,9}\s*){3}$",
+    )
+    image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        default=None,
+        description="Instead of images: a pattern like `line3/good/*.png` below one of SSVP_IMAGE_ROOTS.",
+    )
+    scores: (
+        Annotated[
+            list[Annotated[GivenScore, BeforeValidator(_object)]], Field(max_length=MAX_SCORES)
+        ]
+        | None
+    ) = Field(default=None, description="Instead of images: scores of /v1/detect; JSON only.")
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="With scores: `model.digest` of the answers they came with."
+    )
+
+    def box(self) -> Box | None:
+        """Return the part of the images that is inspected; None is all of it."""
+        return None if self.roi is None else parse_box(self.roi)
+
+    def area(self) -> str | None:
+        """Return it as profiles write it, without blanks."""
+        box = self.box()
+        return None if box is None else f"{box.x},{box.y},{box.width},{box.height}"
+
+
+class RollbackParameters(BaseModel):
+    """Which version decides from now on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Annotated[int, Integer, Field(ge=0, le=10**9)] | None = Field(
+        default=None, description="0: no profile, the bundle's threshold; none: the version before."
+    )
+
+
+class ScoreAnswer(BaseModel):
+    """One picture's score."""
+
+    name: str
+    score: float
+
+
+class CalibrationAnswer(BaseModel):
+    """A product's new profile, and what it was made of."""
+
+    request_id: str
+    profile: ProductProfile
+    saved: bool
+    reason: str | None = Field(description="Why it was not saved.")
+    text: str = Field(description="A whole products file with this profile, to commit or to mount.")
+    scores: list[ScoreAnswer] = Field(description="In the order sent.")
+    stands_out: list[str] = Field(description="Pictures that look like bad parts.")
+    needed: int = Field(description="Good parts that the asked rate needs.")
+
+
+class ProductAnswer(BaseModel):
+    """One product and whether its profile decides."""
+
+    product: str
+    current: ProductProfile | None
+    usable: bool
+    reason: str | None
+    versions: list[int]
+
+    @classmethod
+    def of(cls, key: str, history: ProductHistory, model: ModelInfo) -> Self:
+        """Write down one product."""
+        profile = history.profile
+        reason = "no version is in use" if profile is None else unusable(profile, model.digest)
+        return cls(
+            product=key,
+            current=profile,
+            usable=reason is None,
+            reason=reason,
+            versions=[found.version for found in history.history],
+        )
+
+
+class ProductsAnswer(BaseModel):
+    """All products with a profile."""
+
+    bundle: ModelAnswer
+    writable: bool
+    products: list[ProductAnswer]
+
+
+class HistoryAnswer(BaseModel):
+    """One product's versions; `current` decides, null is the bundle's threshold."""
+
+    product: str
+    current: int | None
+    history: list[ProductProfile]
+
+    @classmethod
+    def of(cls, key: str, history: ProductHistory) -> Self:
+        """Write down a history."""
+        return cls(product=key, current=history.current, history=list(history.history))
+
+
+def named_scores(given: list[GivenScore]) -> list[NamedScore]:
+    """Return scores as the calibration takes them; one without a name is called by its number."""
+    return [NamedScore(s.name or f"image {i}", s.score) for i, s in enumerate(given, 1)]

@@ -1,0 +1,82 @@
+"""Scores of many good parts, through the very queue and worker that serve, without holding up the line.
+
+Knows how images are sent in and what to wait for; knows neither HTTP nor what is learnt from the scores.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from app.engine.inspector import Order
+from app.engine.lifecycle import Engine
+from app.engine.regions import Box
+from app.engine.render import HeatmapKind, HeatmapOptions
+from app.errors import (
+    CalibrationImageError,
+    DeadlinePassedError,
+    InferenceError,
+    QueueFullError,
+    RequestError,
+)
+from app.products.calibration import NamedScore
+
+AT_ONCE = 2  # so an image of the line waits for two others at most
+LIMIT_S = 600.0
+_AGAIN_S = 0.05  # where the line has filled the queue
+
+
+@dataclass(frozen=True)
+class GoodPart:
+    """A picture that is said to show a good part.
+
+    Attributes:
+        name: file name, for people.
+        read: gets the encoded picture when its turn comes.
+    """
+
+    name: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+async def score_all(
+    engine: Engine, parts: Sequence[GoodPart], product: str, roi: Box | None
+) -> list[NamedScore]:
+    """Score every picture, or none: all that wait behind a line's images, which have earlier deadlines.
+
+    Raises:
+        CalibrationImageError: one of them cannot be inspected; its name and the reason are in the message.
+        DeadlinePassedError: it took longer than `LIMIT_S`.
+        ServiceError: what keeps any image from its verdict.
+    """
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(part: GoodPart) -> NamedScore:
+        async with places:
+            try:
+                return NamedScore(part.name, await _score(engine, await part.read(), product, roi))
+            except (RequestError, InferenceError) as error:
+                raise CalibrationImageError(f"{part.name}: {error}") from error
+
+    tasks = [asyncio.ensure_future(one(part)) for part in parts]
+    try:
+        async with asyncio.timeout(LIMIT_S) as limit:
+            return await asyncio.gather(*tasks)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DeadlinePassedError(f"the pictures were not scored within {LIMIT_S:g} s") from None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _score(engine: Engine, image: bytes, product: str, roi: Box | None) -> float:
+    """Score one picture, at the lowest urgency; where the line leaves no room, wait."""
+    order = Order(image, product, None, HeatmapOptions(HeatmapKind.NONE), roi, counts=False)
+    while True:
+        with contextlib.suppress(QueueFullError), engine.admitted() as inspector:
+            # As answers show it, so that everybody gets the same threshold from the same pictures.
+            return round((await inspector.inspect(order)).verdict.score, 4)
+        await asyncio.sleep(_AGAIN_S)
