@@ -14,7 +14,8 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.schemas import Integer, ModelAnswer, Number, checked_box, parse_box
+from app.api.fields import Integer, Number, checked_box, parse_box
+from app.api.schemas import ModelAnswer
 from app.engine.regions import Box
 from app.products.calibration import NamedScore
 from app.products.live import unusable

@@ -4,18 +4,17 @@ Knows names, ranges and rounding of the contract; computes nothing.
 """
 
 import base64
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
 )
 
+from app.api.fields import Integer, Number, ProductName, Text128, checked_box, parse_box
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
@@ -24,45 +23,7 @@ from app.runtime.protocol import ModelInfo
 
 _DECIMALS = 4
 
-
-def _no_bool(value: object) -> object:
-    """Refuse true and false where a number is meant: `"threshold": true` would pass every part."""
-    if isinstance(value, bool):
-        raise ValueError("a number is expected, not true or false")
-    return value
-
-
-def parse_box(text: str) -> Box:
-    """Read `x,y,width,height`.
-
-    Raises:
-        ValueError: these are not four numbers, or the box is empty.
-    """
-    x, y, width, height = (int(part) for part in text.split(","))
-    if not width or not height:
-        raise ValueError("width and height must be 1 or more")
-    return Box(x, y, width, height)
-
-
-def checked_box(text: str) -> str:
-    """Return the text if it is a box."""
-    parse_box(text)
-    return text
-
-
-def _plain_integer(value: Any) -> Any:
-    """Take what every reader takes for the same whole number: 17 and "17", not 17.0, +17 or 1_7."""
-    plain = value if isinstance(value, str) else str(_no_bool(value))
-    if re.fullmatch(r"-?[0-9]{1,20}", plain) is None:
-        raise ValueError("a whole number is expected, digits and nothing else")
-    return int(plain)
-
-
-Number = BeforeValidator(_no_bool)
-Integer = BeforeValidator(_plain_integer)
 Profile = Literal["full", "plc", "line"]
-Text128 = Annotated[str, StringConstraints(max_length=128)]
-ProductName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 
 
 class DetectParameters(BaseModel):

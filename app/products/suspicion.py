@@ -44,9 +44,9 @@ def in_two_groups(scores: Sequence[float]) -> bool:
 
     B. W. Silverman: Using kernel density estimates to investigate multimodality, JRSS B 43 (1981). The least
     bandwidth at which the density has one mode is the more surprising the more rarely samples of that very
-    density, of the same size, need a larger one. On flat or lopsided distributions that test rings too often; so
-    at the usual bandwidth either group must hold a tenth of the parts, and the valley fall to half of the lower
-    peak.
+    density, of the same size, need a larger one. On flat or lopsided distributions that test rings too often;
+    so at the usual bandwidth either group must hold a tenth of the parts, and the valley fall to half of the
+    lower peak.
     """
     sample = np.sort(np.asarray(scores, dtype=np.float64))
     if len(sample) > _LARGEST_SAMPLE:
