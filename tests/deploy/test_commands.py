@@ -16,6 +16,7 @@ from tests.deploy.tools import ROOT
 def test_the_jobs_commands_are_ones_that_ssvp_has() -> None:
     """Each container's arguments are understood; --help keeps the command from being run."""
     (pod,) = pod_specs(ROOT / "k8s/overlays/train")
+    assert pod["restartPolicy"] == "OnFailure"  # they go on where they were stopped
     for container in containers(pod):
         done = CliRunner().invoke(cli, [*container["args"], "--help"])
         assert done.exit_code == 0, done.output

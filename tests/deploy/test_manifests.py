@@ -162,7 +162,7 @@ def test_images_have_a_tag(overlay: Path) -> None:
     """`latest` would be whatever a node happens to have."""
     for pod in pod_specs(overlay):
         for container in containers(pod):
-            assert re.fullmatch(r"[a-z./-]+:[\w.-]+", container["image"])
+            assert re.fullmatch(r"[a-z./-]+:(?!latest$)[\w.-]+", container["image"])
 
 
 @every_overlay
@@ -231,6 +231,17 @@ def test_what_pods_refer_to_is_there(overlay: Path) -> None:
         volumes = {volume["name"] for volume in pod.get("volumes", [])}
         for container in containers(pod):
             assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
+
+
+@every_overlay
+def test_paths_given_to_the_service_are_mounted(overlay: Path) -> None:
+    """A keys' file or a bundle that is looked for beside its volume is not there."""
+    for pod in pod_specs(overlay):
+        for container in containers(pod):
+            mounts = [Path(mount["mountPath"]) for mount in container.get("volumeMounts", [])]
+            for value in environment(container).values():
+                if isinstance(value, str) and value.startswith("/"):
+                    assert any(Path(value).is_relative_to(mount) for mount in mounts), value
 
 
 @every_overlay

@@ -145,6 +145,9 @@ def test_dashboard_is_whole(path: Path) -> None:
     source = yaml.safe_load(
         (ROOT / "docker/grafana/provisioning/datasources/prometheus.yml").read_text()
     )["datasources"][0]["uid"]
+    assert set(re.findall(r'"type": "prometheus",\s+"uid": "([^"]*)"', path.read_text())) == {
+        source
+    }
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     cells: set[tuple[int, int]] = set()
     for panel in board["panels"]:
