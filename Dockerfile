@@ -67,7 +67,7 @@ LABEL org.opencontainers.image.title="SSVP Inspect" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 
-# torch brings its own CUDA libraries and onnxruntime uses them: the host gives the driver, nothing else.
+# torch brings CUDA's libraries, onnxruntime the one that torch lacks: the host gives the driver, nothing else.
 FROM service AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

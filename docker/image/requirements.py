@@ -15,7 +15,7 @@ def requirements(kind: str, extras: list[str], pyproject: str) -> list[str]:
     for extra in extras:
         wanted += project["optional-dependencies"][extra]
     if kind == "cpu":
-        wanted = [name.replace("onnxruntime-gpu", "onnxruntime") for name in wanted]
+        wanted = [name.replace("onnxruntime-gpu[cuda]", "onnxruntime") for name in wanted]
     return wanted
 
 

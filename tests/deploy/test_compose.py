@@ -1,5 +1,6 @@
 """docker-compose.yml: the same promises as in Kubernetes, on one machine."""
 
+import re
 from typing import Any
 
 import pytest
@@ -60,6 +61,13 @@ def test_prometheus_looks_up_the_name_the_containers_share() -> None:
     for name in OURS:
         assert lookup["names"] == SERVICES[name]["networks"]["default"]["aliases"]
     assert lookup["port"] == Settings.model_fields["port"].default
+
+
+def test_haproxy_waits_for_an_answer_until_its_deadline() -> None:
+    """Later than that the machine behind it is lost."""
+    config = (ROOT / "docker/haproxy/haproxy.cfg").read_text()
+    (patience_s,) = re.findall(r"timeout server (\d+)s", config)
+    assert int(patience_s) > Settings.model_fields["default_deadline_ms"].default / 1000
 
 
 def test_every_mounted_file_exists() -> None:
