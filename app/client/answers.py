@@ -132,7 +132,8 @@ class ProductProfile(_Answer):
         interval: 95 % for the rate that comes out of it.
         bundle: whose scores these are.
         roi: part of the image it is for; None is the whole.
-        quantiles: of the good parts' scores; drift is measured against them.
+        quantiles: scores that cut the good parts into bins; drift is counted in them.
+        shares: of the good parts in each bin.
     """
 
     product: str
@@ -145,6 +146,7 @@ class ProductProfile(_Answer):
     created_at: str
     roi: str | None
     quantiles: tuple[float, ...]
+    shares: tuple[float, ...]
     warnings: tuple[str, ...]
 
 

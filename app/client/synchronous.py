@@ -37,7 +37,9 @@ class SSVPClient:
         self._client = AsyncSSVPClient(url, **options)
         self._loop = asyncio.new_event_loop()
         # A daemon, so that a program which forgets to close its client still ends.
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="ssvp-client", daemon=True
+        )
         self._thread.start()
 
     def __enter__(self) -> Self:
