@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.api.routes import batch, detect, health, products
+from app.products.profile import ProductsFile
 from app.server import WRITE_ANSWERS_S
 from app.settings import PREFIX, Settings
 from tests.deploy.manifests import (
@@ -281,3 +282,19 @@ def test_scaling_aims_at_the_deployment_and_owns_its_number(name: str) -> None:
     (deployment,) = of_kind(overlay, "Deployment")
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     assert "replicas" not in deployment["spec"]
+
+
+def test_profiles_are_read_where_they_are_mounted() -> None:
+    """From the ConfigMap, whole, read-only and under a name that stays: a new file needs no restart."""
+    overlay = ROOT / "k8s/overlays/line"
+    pod, container = serving(overlay)
+    file = Path(environment(container)["SSVP_PRODUCTS_FILE"])
+    (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == str(file.parent)]
+    assert mount["readOnly"] is True
+    assert "subPath" not in mount  # the kubelet never updates those
+    (volume,) = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+    (config,) = [
+        c for c in of_kind(overlay, "ConfigMap") if c["metadata"]["name"] == "ssvp-products"
+    ]
+    assert volume["configMap"]["name"] == config["metadata"]["name"]
+    assert ProductsFile.model_validate_json(config["data"][file.name]).products == {}
