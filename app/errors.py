@@ -18,14 +18,7 @@ ServiceError
 │   ├── ParameterError             422 parameter_invalid
 │   ├── RateLimitError             429 rate_limited
 │   ├── ClientGoneError            499 client_gone
-│   └── ProfileError               what keeps a product from its own threshold
-│       ├── ProductUnknownError        404 product_unknown
-│       ├── BundleChangedError         409 bundle_changed
-│       ├── RollbackError              409 rollback_impossible
-│       ├── ProductsReadOnlyError      409 products_read_only
-│       ├── CalibrationTooFewError     422 calibration_too_few
-│       ├── CalibrationImageError      422 calibration_image
-│       └── CalibrationSaturatedError  422 calibration_saturated
+│   └── ProfileError               what keeps a product from its own threshold: `app.products.errors`
 ├── UnavailableError               the caller may try again
 │   ├── StartingError              503 starting
 │   ├── NotReadyError              503 not_ready
@@ -191,74 +184,6 @@ class ClientGoneError(RequestError):
     status = 499
     code = "client_gone"
     title = "Client closed the connection"
-
-
-class ProfileError(RequestError):
-    """A product's profile cannot be made, found or changed; inspections never end in one of these."""
-
-
-class ProductUnknownError(ProfileError):
-    """There is no profile of that product, or none of that version."""
-
-    status = 404
-    code = "product_unknown"
-    title = "No such product profile"
-
-
-class BundleChangedError(ProfileError):
-    """The scores were made with another bundle than the one that is loaded."""
-
-    status = 409
-    code = "bundle_changed"
-    title = "Scores are of another bundle"
-
-
-class RollbackError(ProfileError):
-    """There is no earlier version."""
-
-    status = 409
-    code = "rollback_impossible"
-    title = "Nothing to go back to"
-
-
-class ProductsReadOnlyError(ProfileError):
-    """The products file cannot be written."""
-
-    status = 409
-    code = "products_read_only"
-    title = "Products file cannot be written"
-
-
-class CalibrationTooFewError(ProfileError):
-    """Fewer good parts than the asked rate needs.
-
-    Attributes:
-        needed: how many it needs.
-    """
-
-    status = 422
-    code = "calibration_too_few"
-    title = "Too few good parts"
-
-    def __init__(self, message: str, needed: int) -> None:
-        super().__init__(message)
-        self.needed = needed
-
-
-class CalibrationImageError(ProfileError):
-    """One of the pictures cannot be inspected; nothing is made of the others alone."""
-
-    status = 422
-    code = "calibration_image"
-    title = "A picture cannot be inspected"
-
-
-class CalibrationSaturatedError(ProfileError):
-    """The good parts reach the top of the scale, so that no threshold keeps the promise."""
-
-    status = 422
-    code = "calibration_saturated"
-    title = "Good parts score highest"
 
 
 class UnavailableError(ServiceError):

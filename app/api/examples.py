@@ -9,7 +9,8 @@ from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.profiles import SmallAnswer
 from app.api.schemas import DetectParameters
-from app.errors import ClientGoneError, ProfileError, ServiceError, StartError
+from app.errors import ClientGoneError, ServiceError, StartError
+from app.products.errors import ProfileError
 
 # A grey square of 32 px with a dark scratch.
 EXAMPLE_IMAGE = (

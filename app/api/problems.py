@@ -16,7 +16,6 @@ from app.api.middleware import answer_headers
 from app.api.profiles import MEDIA_TYPES, Echo, small_problem
 from app.api.schemas import Problem
 from app.errors import (
-    CalibrationTooFewError,
     ClientGoneError,
     InternalError,
     KeyMissingError,
@@ -24,6 +23,7 @@ from app.errors import (
     ServiceError,
 )
 from app.observability import RequestRecord
+from app.products.errors import CalibrationTooFewError
 
 logger = logging.getLogger(__name__)
 

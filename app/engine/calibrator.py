@@ -12,14 +12,9 @@ from app.engine.inspector import Order
 from app.engine.lifecycle import Engine
 from app.engine.regions import Box
 from app.engine.render import HeatmapKind, HeatmapOptions
-from app.errors import (
-    CalibrationImageError,
-    DeadlinePassedError,
-    InferenceError,
-    QueueFullError,
-    RequestError,
-)
+from app.errors import DeadlinePassedError, InferenceError, QueueFullError, RequestError
 from app.products.calibration import NamedScore
+from app.products.errors import CalibrationImageError
 
 AT_ONCE = 2  # so an image of the line waits for two others at most
 LIMIT_S = 600.0

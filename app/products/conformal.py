@@ -26,7 +26,7 @@ from fractions import Fraction
 
 from scipy import stats
 
-from app.errors import CalibrationSaturatedError, CalibrationTooFewError
+from app.products.errors import CalibrationSaturatedError, CalibrationTooFewError
 
 STEP = Fraction(1, 10_000)
 CONFIDENCE = 0.95

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import ProductsReadOnlyError, ProductUnknownError, RollbackError, StartError
+from app.errors import StartError
+from app.products.errors import ProductsReadOnlyError, ProductUnknownError, RollbackError
 from app.products.profile import ProductHistory, ProductProfile, ProductsFile
 
 logger = logging.getLogger(__name__)

@@ -37,9 +37,10 @@ from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart, score_all
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
-from app.errors import BundleChangedError, ImageMissingError, ParameterError, StartingError
+from app.errors import ImageMissingError, ParameterError, StartingError
 from app.products.calibration import NamedScore, calibrate
 from app.products.conformal import needed
+from app.products.errors import BundleChangedError
 from app.products.profile import BundleIdentity, product_key
 from app.runtime.protocol import ModelInfo
 

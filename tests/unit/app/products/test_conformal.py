@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from app.engine.verdict import Result, decide
-from app.errors import CalibrationSaturatedError, CalibrationTooFewError
 from app.products.conformal import needed, threshold
+from app.products.errors import CalibrationSaturatedError, CalibrationTooFewError
 
 SCORES = st.lists(st.floats(0, 0.9), min_size=19, max_size=60)
 

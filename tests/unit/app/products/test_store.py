@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ProductsReadOnlyError, ProductUnknownError, RollbackError, StartError
+from app.errors import StartError
 from app.products import store as store_module
+from app.products.errors import ProductsReadOnlyError, ProductUnknownError, RollbackError
 from app.products.profile import BundleIdentity, ProductProfile
 from app.products.store import KEPT_VERSIONS, NO_FILE, ProductStore
 
