@@ -6,7 +6,7 @@
 
 Linux, four cores or more: servers run on --server-cores, the load on --client-cores. Every round visits every
 server in turn, so that a machine's drift touches all alike; quote the ratios within rounds. Open loops have one
-rate for all servers: a share of what this service reaches in a closed loop of 32 clients, in the first round.
+rate for all servers: a share of what this service reached in a closed loop of 32 clients in the same round.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from benchmarks.serving.peers import OURS, PEERS, ROOT, Peer
 
 CLIENTS = (1, 8, 32)
 SHARES = (0.5, 0.8, 1.2)
-CAPACITY_CLIENTS = 32
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 
 
@@ -48,9 +47,13 @@ def _tune(peers: Sequence[Peer], on: Conditions) -> list[Bout]:
     return bouts
 
 
-def _round(peers: Sequence[Peer], number: int, capacity: float, on: Conditions) -> list[Bout]:
-    """Visit every server twice: with patient callers in closed loops, with its time-out set in open ones."""
+def _round(peers: Sequence[Peer], number: int, on: Conditions) -> list[Bout]:
+    """Visit every server twice: with patient callers in closed loops, with its time-out set in open ones.
+
+    The first server's throughput in the last closed loop is the round's 100 %.
+    """
     bouts: list[Bout] = []
+    capacity = 0.0
     for peer in peers:
         layout = peer.layouts[0]
         with visit(peer, layout, 0.0, on) as server:
@@ -140,17 +143,9 @@ def main() -> None:
         check([peer for peer in peers if peer.name != OURS], expected, on)
         if options.check:
             return
-        bouts, capacity = [], 0.0
-        for number in range(options.rounds):
-            bouts.append(_round(peers, number, capacity, on))
-            capacity = capacity or _capacity(bouts[0])
+        bouts = [_round(peers, number, on) for number in range(options.rounds)]
     if options.out:
         _write(options.out, bouts, peers, on)
-
-
-def _capacity(bouts: Sequence[Bout]) -> float:
-    wanted = (OURS, f"closed {CAPACITY_CLIENTS}")
-    return next(b.figures.throughput for b in bouts if (b.peer, b.load) == wanted)
 
 
 def _write(

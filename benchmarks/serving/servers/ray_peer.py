@@ -1,7 +1,8 @@
-"""Ray Serve: one replica a core, each with `serve.batch`; its HTTP proxy in front.
+"""Ray Serve: one replica a core, each with `serve.batch`.
 
 Decoding and drawing run in a thread beside the replica's event loop, scoring too, as Ray's asyncio guide asks
-of blocking code. Batches are opportunistic (no waiting). The proxy's time-out is the deadline.
+of blocking code. Batches are opportunistic (no waiting). HAProxy in front and the throughput options are what
+Ray's guide to high throughput sets. Its request time-out is the deadline.
 """
 
 import asyncio
