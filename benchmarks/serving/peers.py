@@ -33,6 +33,7 @@ class Peer:
         layouts: workers and threads of each, on two cores; the tuning run measures all, the first is used.
         interpreter: what makes its virtual environment; None: the one that runs this.
         own_environment: whether it has one.
+        stoppable: whether it survives being stopped while others have their turn; if not, it idles.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Peer:
     layouts: tuple[tuple[int, int], ...] = ((2, 1), (1, 2))
     interpreter: str | None = None
     own_environment: bool = True
+    stoppable: bool = True
 
     @property
     def python(self) -> Path:
@@ -158,6 +160,7 @@ PEERS: tuple[Peer, ...] = (
         "/-/healthz",
         _raw,
         _object,
+        stoppable=False,
     ),
     Peer(
         "fastapi",

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,15 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all its descendants; those that have ended are passed over."""
+    for each in (pid, *descendants(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    send(process.pid, signal.SIGCONT)
     tree = descendants(process.pid)
     process.terminate()
     try:

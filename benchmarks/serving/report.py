@@ -7,7 +7,6 @@ machine counts like any other.
 """
 
 import argparse
-import itertools
 import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -118,9 +117,8 @@ class Results:
         )
 
     def mebibytes(self, peer: str) -> float:
-        """Return the largest proportional set size any load ended with."""
-        bouts = itertools.chain(*self._rounds)
-        return max(float(b["pss_mib"]) for b in bouts if b["peer"] == peer)
+        """Return the proportional set size of its processes after a load, alone on the machine."""
+        return float(self.found["memory"][peer]["pss_mib"])
 
     def layout(self, peer: str) -> str:
         """Return workers and threads of each."""

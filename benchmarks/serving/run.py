@@ -4,9 +4,10 @@
     .venv/bin/python -m benchmarks.serving.run --tune
     .venv/bin/python -m benchmarks.serving.run --rounds 3 --out benchmarks/serving/results/NAME.json
 
-Linux, four cores or more: servers run on --server-cores, the load on --client-cores. Every round visits every
-server in turn, so that a machine's drift touches all alike; quote the ratios within rounds. Open loops have one
-rate for all servers: a share of what this service reached in a closed loop of 32 clients in the same round.
+Linux, four cores or more: servers run on --server-cores, the load on --client-cores. All servers are started,
+then each load is put on one after the other while the others are stopped (SIGSTOP), so that a machine's drift
+touches all alike; quote ratios within rounds. Open loops have one rate for all servers: a share of what this
+service reached just before in a closed loop of 32 clients.
 """
 
 import argparse
@@ -14,17 +15,20 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.bout import Bout, Conditions, check, visit
+from benchmarks.serving.bout import Bout, Conditions, Visit, check, visit
 from benchmarks.serving.install import install, versions
-from benchmarks.serving.peers import OURS, PEERS, ROOT, Peer
+from benchmarks.serving.peers import PEERS, ROOT, Peer
 
 CLIENTS = (1, 8, 32)
 SHARES = (0.5, 0.8, 1.2)
+_AGAIN_S, _CAPACITY_S = 1.0, 5.0
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 
 
@@ -36,33 +40,60 @@ def _images(folder: Path, most: int) -> list[bytes]:
     return [path.read_bytes() for path in files[::step][:most]]
 
 
-def _tune(peers: Sequence[Peer], on: Conditions) -> list[Bout]:
+def _tune(peers: Sequence[Peer], seconds: float, on: Conditions) -> list[Bout]:
     """Measure every layout of every server at 8 and 32 clients."""
     bouts = []
     for peer in peers:
         for layout in peer.layouts:
             with visit(peer, layout, 0.0, on) as server:
-                server.warm_up(0.0)
-                bouts += [_told(server.closed(clients)) for clients in (8, 32)]
+                server.warm_up(0.0, on.warm_up_s)
+                bouts += [_told(server.closed(clients, seconds)) for clients in (8, 32)]
     return bouts
 
 
-def _round(peers: Sequence[Peer], number: int, on: Conditions) -> list[Bout]:
-    """Visit every server twice: with patient callers in closed loops, with its time-out set in open ones.
+@contextmanager
+def _all(peers: Sequence[Peer], deadline_s: float, on: Conditions) -> Iterator[list[Visit]]:
+    """Start all servers and warm them up; each is stopped but when it is its turn."""
+    with ExitStack() as stack:
+        servers = []
+        for peer in peers:
+            servers.append(stack.enter_context(visit(peer, peer.layouts[0], deadline_s, on)))
+            with servers[-1].awake():
+                servers[-1].warm_up(deadline_s, on.warm_up_s)
+        yield servers
 
-    The first server's throughput in the last closed loop is the round's 100 %.
-    """
-    bouts: list[Bout] = []
-    capacity = 0.0
-    for peer in peers:
-        layout = peer.layouts[0]
-        with visit(peer, layout, 0.0, on) as server:
-            server.warm_up(0.0)
-            bouts += [_told(server.closed(clients)) for clients in CLIENTS]
-        capacity = capacity or bouts[-1].figures.throughput
-        with visit(peer, layout, on.deadline_s, on) as server:
-            server.warm_up(on.deadline_s)
-            bouts += [_told(server.open(share, share * capacity, seed=number)) for share in SHARES]
+
+def _in_turn(servers: Sequence[Visit], measure: Callable[[Visit], Bout]) -> list[Bout]:
+    """Put one load on every server in turn, each after a second of it that is not recorded."""
+    bouts = []
+    for server in servers:
+        with server.awake():
+            server.warm_up(0.0, _AGAIN_S)
+            bouts.append(_told(measure(server)))
+    return bouts
+
+
+def _closed(servers: Sequence[Visit], seconds: float) -> list[Bout]:
+    return [
+        bout
+        for clients in CLIENTS
+        for bout in _in_turn(servers, lambda s, n=clients: s.closed(n, seconds))  # type: ignore[misc]
+    ]
+
+
+def _open(servers: Sequence[Visit], number: int, seconds: float) -> list[Bout]:
+    """Put every rate on every server; 100 % is what the first reaches just before."""
+    bouts = []
+    for share in SHARES:
+        with servers[0].awake():
+            servers[0].warm_up(0.0, _AGAIN_S)
+            capacity = servers[0].closed(CLIENTS[-1], _CAPACITY_S).figures.throughput
+        print(f"100 % is {capacity:.1f} images a second", flush=True)
+        rate = share * capacity
+        bouts += _in_turn(
+            servers,
+            lambda s, share=share, rate=rate: s.open(share, rate, number, seconds),  # type: ignore[misc]
+        )
     return bouts
 
 
@@ -71,8 +102,7 @@ def _told(bout: Bout) -> Bout:
     print(
         f"{bout.peer:9} {bout.layout[0]} x {bout.layout[1]}  {bout.load:10}"
         f" {f.throughput:6.1f} /s   p50 {f.p50_ms:7.1f} ms   p99 {f.p99_ms:7.1f} ms"
-        f"   in time {100 * f.in_time:5.1f} %   {bout.pss_mib:6.0f} MiB   {f.refused or ''}"
-        f"   machine load {bout.machine_load:.1f}",
+        f"   in time {100 * f.in_time:5.1f} %   {f.refused or ''}   machine load {bout.machine_load:.1f}",
         flush=True,
     )
     return bout
@@ -105,7 +135,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, default=ROOT / "docs" / "samples")
     parser.add_argument("--most-images", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each closed loop")
+    parser.add_argument("--open-seconds", type=float, default=10.0, help="of each open loop")
     parser.add_argument("--warm-up-seconds", type=float, default=5.0)
     parser.add_argument("--deadline-seconds", type=float, default=1.0)
     parser.add_argument("--server-cores", default="2,3")
@@ -128,39 +159,35 @@ def main() -> None:
         {int(core) for core in options.server_cores.split(",")},
         {int(core) for core in options.client_cores.split(",")},
         options.port,
-        options.seconds,
         options.warm_up_seconds,
         options.deadline_seconds,
         logs,
     )
     peers = [peer for peer in PEERS if peer.name in options.peers]
     if options.tune:
-        bouts = [_tune(peers, on)]
-    else:
-        ours = next(peer for peer in PEERS if peer.name == OURS)
-        with visit(ours, ours.layouts[0], 0.0, on) as server:
-            expected = server.answers()
-        check([peer for peer in peers if peer.name != OURS], expected, on)
-        if options.check:
-            return
-        bouts = [_round(peers, number, on) for number in range(options.rounds)]
+        _tune(peers, options.seconds, on)
+        return
+    weights = check(peers, on)
+    if options.check:
+        return
+    with _all(peers, 0.0, on) as servers:
+        closed = [_closed(servers, options.seconds) for _ in range(options.rounds)]
+    with _all(peers, on.deadline_s, on) as servers:
+        opened = [_open(servers, n, options.open_seconds) for n in range(options.rounds)]
+    rounds = [[*c, *o] for c, o in zip(closed, opened, strict=True)]
     if options.out:
-        _write(options.out, bouts, peers, on)
-
-
-def _write(
-    path: Path, rounds: Sequence[Sequence[Bout]], peers: Sequence[Peer], on: Conditions
-) -> None:
-    found = {
-        "machine": _machine(peers),
-        "images": len(on.images),
-        "image_bytes": round(sum(map(len, on.images)) / len(on.images)),
-        "seconds": on.seconds,
-        "deadline_s": on.deadline_s,
-        "rounds": [[bout.fields() for bout in bouts] for bouts in rounds],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
+        found = {
+            "machine": _machine(peers),
+            "images": len(on.images),
+            "image_bytes": round(sum(map(len, on.images)) / len(on.images)),
+            "seconds": options.seconds,
+            "open_seconds": options.open_seconds,
+            "deadline_s": on.deadline_s,
+            "memory": {name: asdict(weight) for name, weight in weights.items()},
+            "rounds": [[bout.fields() for bout in bouts] for bouts in rounds],
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
