@@ -1,7 +1,6 @@
 """The `ssvp` command."""
 
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -9,19 +8,29 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
+from app.commands.bench import bench
+from app.commands.bundle import bundle_cli
+from app.commands.calibrate import calibrate
+from app.commands.detect import detect
+from app.commands.environment import list_settings, read_settings
+from app.commands.profiles import profiles_cli
 from app.cores import let_waiting_threads_sleep
 from app.errors import StartError
 from app.logs import configure_logging
-from app.main import create_app
-from app.server import Server
-from app.settings import PREFIX, Settings, unknown_variables
 from model.cli import model_cli
 
 cli = typer.Typer(no_args_is_help=True, help="Visual inspection as a service.")
+for name, command in (
+    ("detect", detect),
+    ("calibrate", calibrate),
+    ("bench", bench),
+    ("settings", list_settings),
+):
+    cli.command(name)(command)
+cli.add_typer(profiles_cli, name="profiles")
+cli.add_typer(bundle_cli, name="bundle")
 cli.add_typer(model_cli)
 
 
@@ -46,6 +55,9 @@ def serve() -> None:
 
     Example: SSVP_PORT=9000 ssvp serve
     """
+    from app.main import create_app
+    from app.server import Server
+
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
     try:
@@ -59,19 +71,6 @@ def serve() -> None:
         signal.signal(number, _exit_orderly)
     server.run()
     raise typer.Exit(code=1 if server.failed or not server.started else 0)
-
-
-@cli.command("settings")
-def list_settings() -> None:
-    """List every SSVP_* variable with its value, default and meaning."""
-    values = read_settings()
-    table = Table("variable", "value", "default", "meaning")
-    for name, field in Settings.model_fields.items():
-        default = field.get_default(call_default_factory=True, validated_data={})
-        table.add_row(
-            PREFIX + name.upper(), str(getattr(values, name)), str(default), field.description
-        )
-    Console().print(table)
 
 
 @cli.command()
@@ -113,19 +112,6 @@ def evaluate(
         measure(request, Console())
     except (StartError, DataLayoutError) as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def read_settings() -> Settings:
-    """Read the environment; a value that cannot be used ends the process with one line that says why."""
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-    for complaint in unknown_variables(os.environ):
-        console.print(f"warning: {complaint}")
-    try:
-        return Settings()
-    except ValidationError as error:
-        for e in error.errors(include_url=False):
-            console.print(f"error: {PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}")
-        raise typer.Exit(code=2) from None
 
 
 def _exit_orderly(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

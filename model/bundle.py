@@ -88,7 +88,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk whose files are what its manifest says.
+    """A bundle on disk.
 
     Attributes:
         digest: SHA-256 of `bundle.json`, which holds the hashes of all files: the bundle's identity.
@@ -136,20 +136,35 @@ def read_bundle(name_or_path: str) -> Bundle:
     Raises:
         BundleError: one of its leaves, with one line that says what is wrong.
     """
+    bundle = open_bundle(name_or_path)
+    for name in files_of(bundle.manifest.config):
+        check_file(bundle, name)
+    return bundle
+
+
+def open_bundle(name_or_path: str) -> Bundle:
+    """Find a bundle and read its manifest; its files are not looked at yet.
+
+    Raises:
+        BundleError: there is none, or its manifest cannot be read.
+    """
     folder = find_bundle(name_or_path)
     digest = sha256(folder / MANIFEST_FILE)
-    manifest = _read_manifest(folder / MANIFEST_FILE)
-    for name in files_of(manifest.config):
-        _check_file(folder, name, manifest.files.get(name))
-    return Bundle(folder, manifest, digest)
+    return Bundle(folder, _read_manifest(folder / MANIFEST_FILE), digest)
 
 
-def _check_file(folder: Path, name: str, expected: str | None) -> None:
+def check_file(bundle: Bundle, name: str) -> None:
+    """Check that a file is the one that was exported.
+
+    Raises:
+        BundleError: it is not, or is not there.
+    """
+    folder, expected = bundle.path, bundle.manifest.files.get(name)
     if expected is None:
         raise BundleSchemaError(f"bundle {folder}: {MANIFEST_FILE} has no hash of {name}")
-    if not (folder / name).is_file():
+    if not bundle.file(name).is_file():
         raise BundleMissingError(f"bundle {folder}: {name} is missing")
-    if (found := sha256(folder / name)) != expected:
+    if (found := sha256(bundle.file(name))) != expected:
         raise BundleHashError(
             f"bundle {folder}: {name} has SHA-256 {found[:12]}..., the manifest says {expected[:12]}..."
         )

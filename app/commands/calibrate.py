@@ -1,0 +1,157 @@
+"""`ssvp calibrate`: learn a product's threshold from pictures of good parts, here or on a service.
+
+Knows the command's words; scores are `/v1/detect`'s, and what is learnt from them is the service's matter.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.client.answers import Calibration, GoodScore, Inspection
+from app.client.calls import DetectOptions
+from app.commands.connection import Where, connected
+from app.commands.histogram import histogram
+from app.commands.inspections import inspect_all
+from app.commands.pictures import find_pictures
+from app.commands.terminal import (
+    ANY_ERROR,
+    AsJson,
+    BundleName,
+    DeviceName,
+    KeyFile,
+    ProductsFile,
+    RoiText,
+    Url,
+    complain,
+    one_line_errors,
+    progress_bar,
+)
+
+_CALLERS = 2  # a line that is running waits for two pictures at most
+_LONGEST_NAME = 256
+
+
+def calibrate(
+    images: Annotated[list[str], typer.Argument(help="Good parts: files, folders, patterns.")],
+    product: Annotated[str, typer.Option(help="Spoken product name, for instance 'metal nut'.")],
+    false_reject: Annotated[
+        float, typer.Option(help="Most good parts that may be rejected, as a share.")
+    ] = 0.005,
+    roi: RoiText = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, but save nothing.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write a whole products file with the new profile here."),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key_file: KeyFile = None,
+    bundle: BundleName = None,
+    device: DeviceName = None,
+    products_file: ProductsFile = None,
+) -> None:
+    """Learn a product's threshold from pictures of good parts alone.
+
+    Example: ssvp calibrate good/*.png --product "metal nut" --products-file products.json
+
+    The profile is saved where the service that is asked (--url) or the products file allows it; exit code 2 if
+    it is neither saved nor written to --out, unless --dry-run says so.
+    """
+    where = Where(url, api_key_file, bundle, device, products_file)
+    files = _good_parts(images, false_reject)
+    options: DetectOptions = {"product": product, "roi": roi, "heatmap": "none"}
+    with one_line_errors():
+        made = asyncio.run(_calibrate(where, files, product, options, false_reject, dry_run))
+        if out is not None:
+            out.write_text(made.text, encoding="utf-8")
+    if as_json:
+        sys.stdout.write(made.model_dump_json() + "\n")
+    else:
+        _show(made, out)
+    if not made.saved and not dry_run and out is None:
+        complain(f"the profile is not saved: {made.reason}")
+        raise typer.Exit(code=ANY_ERROR)
+
+
+def _good_parts(images: list[str], false_reject: float) -> list[Path]:
+    """Find the pictures; too few of them are told before any is inspected."""
+    from app.products.conformal import needed
+
+    if not 0 < false_reject < 1:
+        raise typer.BadParameter("--false-reject is a share: more than 0, less than 1")
+    found = find_pictures(images)
+    for file in found.missing:
+        complain(f"{file}: there is no such picture")
+    least = needed(false_reject)
+    if not found.missing and len(found.files) < least:
+        given = f"{len(found.files)} good parts were given"
+        complain(f"{given}, a false-reject rate of {false_reject:g} needs {least} or more")
+    if found.missing or len(found.files) < least:
+        raise typer.Exit(code=ANY_ERROR)
+    return found.files
+
+
+async def _calibrate(
+    where: Where,
+    files: list[Path],
+    product: str,
+    options: DetectOptions,
+    false_reject: float,
+    dry_run: bool,
+) -> Calibration:
+    async with connected(where) as client:
+        scores, digests = [], set()
+        with progress_bar("score good parts", len(files)) as advance:
+            async for result in inspect_all(client, files, options, _CALLERS):
+                if result.inspection is None:
+                    complain(f"{result.name}: {result.failure and result.failure.message}")
+                    raise typer.Exit(code=ANY_ERROR)
+                scores.append(_score(result.name, result.inspection))
+                digests.add(result.inspection.model.digest)
+                advance(1)
+        # Of several digests, any one will do: the service refuses scores that are not all of its bundle.
+        digest = digests.pop()
+        if digests:
+            complain("the service has changed its bundle meanwhile; calibrate again")
+            raise typer.Exit(code=ANY_ERROR)
+        return await client.calibrate(
+            product,
+            scores=scores,
+            digest=digest,
+            false_reject=false_reject,
+            dry_run=dry_run,
+            roi=options.get("roi"),
+        )
+
+
+def _score(name: str, found: Inspection) -> GoodScore:
+    return GoodScore(name=name[-_LONGEST_NAME:], score=found.score)
+
+
+def _show(made: Calibration, out: Path | None) -> None:
+    profile = made.profile
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print()
+    for line in histogram([score.score for score in made.scores], profile.threshold):
+        console.print(line)
+    low, high = (100 * end for end in profile.interval)
+    console.print(
+        f"\n{profile.product}: NG from a score of {profile.threshold:.4f} on", style="bold"
+    )
+    console.print(
+        f"learnt from {profile.n} good parts for a false-reject rate of {100 * profile.false_reject:g} %; "
+        f"the real rate lies between {low:.2g} and {high:.2g} % (95 %)"
+    )
+    for name in made.stands_out:
+        score = next(s.score for s in made.scores if s.name == name)
+        console.print(f"stands out: {name} with {score:.4f}", style="yellow")
+    for warning in profile.warnings:
+        console.print(f"warning: {warning}", style="yellow")
+    if made.saved:
+        console.print(f"saved as version {profile.version}", style="green")
+    if out is not None:
+        console.print(f"written to {out}", style="green")

@@ -1,0 +1,170 @@
+"""`ssvp profiles`: look at product profiles and go back to an earlier one, in a file or on a service.
+
+Knows the command's words and how profiles are shown.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.client.answers import ProductHistory, ProductProfile
+from app.commands.connection import CALL_S, read_key
+from app.commands.environment import read_settings
+from app.commands.terminal import (
+    AsJson,
+    BundleName,
+    KeyFile,
+    ProductsFile,
+    Url,
+    one_line_errors,
+)
+
+if TYPE_CHECKING:
+    from app.commands.products_file import (
+        Shelf,
+    )  # scipy takes its time, and `ssvp --help` needs none of it
+
+profiles_cli = typer.Typer(
+    no_args_is_help=True, help="Product profiles: thresholds learnt from good parts."
+)
+ProductName = Annotated[str, typer.Argument(help="Spoken product name.")]
+
+
+@profiles_cli.command("list")
+def list_profiles(
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key_file: KeyFile = None,
+    bundle: BundleName = None,
+    products_file: ProductsFile = None,
+) -> None:
+    """List all products with a profile, and whether it decides.
+
+    Example: ssvp profiles list --url http://line3:8080
+    """
+    with _shelf(url, api_key_file, products_file, bundle) as shelf:
+        found = shelf.products()
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    table = _table("product")
+    for product in found.products:
+        reason = Text(product.reason or "decides")
+        table.add_row(Text(product.product), *_cells(product.current), reason)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    console.print(f"bundle: {found.bundle.name} {found.bundle.version}", soft_wrap=True)
+
+
+@profiles_cli.command()
+def show(
+    product: ProductName,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key_file: KeyFile = None,
+    products_file: ProductsFile = None,
+) -> None:
+    """Show all versions of one product's profile.
+
+    Example: ssvp profiles show "metal nut" --products-file products.json
+    """
+    with _shelf(url, api_key_file, products_file) as shelf:
+        found = shelf.product(product)
+    _show(found, as_json=as_json)
+
+
+@profiles_cli.command()
+def rollback(
+    product: ProductName,
+    version: Annotated[
+        int | None,
+        typer.Option(min=0, help="Version that shall decide; 0: none.  [default: the one before]"),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key_file: KeyFile = None,
+    products_file: ProductsFile = None,
+) -> None:
+    """Let an earlier version decide; a running service notices a changed file by itself.
+
+    Example: ssvp profiles rollback "metal nut" --version 1 --url http://line3:8080
+    """
+    with _shelf(url, api_key_file, products_file) as shelf:
+        found = shelf.rollback(product, version)
+    _show(found, as_json=as_json)
+
+
+@contextmanager
+def _shelf(
+    url: str | None,
+    api_key_file: Path | None,
+    products_file: Path | None,
+    bundle: str | None = None,
+) -> "Iterator[Shelf]":
+    """Yield where the profiles are; what goes wrong there is one line."""
+    if url is not None and (products_file is not None or bundle is not None):
+        raise typer.BadParameter("--url goes alone: the service has its own file and bundle")
+    with one_line_errors():
+        if url is not None:
+            from app.client.synchronous import SSVPClient
+
+            key = None if api_key_file is None else read_key(api_key_file)
+            with SSVPClient(url, api_key=key, timeout_s=CALL_S, retries=1) as client:
+                yield client
+        else:
+            from app.commands.products_file import FileShelf
+
+            settings = read_settings()
+            path = products_file or settings.products_file
+            if path is None or not path.exists():
+                where = "say where the profiles are: --url or --products-file"
+                raise typer.BadParameter(where if path is None else f"there is no file {path}")
+            yield FileShelf(path, bundle or settings.bundle)
+
+
+def _show(found: ProductHistory, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    table = _table("")
+    for profile in found.history:
+        mark = "decides" if profile.version == found.current else ""
+        bundle = Text(f"{profile.bundle.name} {profile.bundle.version}")
+        table.add_row(mark, *_cells(profile), bundle)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    if found.current is None:
+        console.print(f"{found.product}: no version decides; the bundle's threshold does")
+    for profile in found.history:
+        for warning in profile.warnings:
+            text = f"version {profile.version}: {warning}"
+            console.print(text, style="yellow", soft_wrap=True)
+
+
+def _table(first: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, overflow="fold")
+    for name in ("version", "threshold", "rate", "parts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("made", no_wrap=True)
+    table.add_column("" if first else "bundle", overflow="fold")
+    return table
+
+
+def _cells(profile: ProductProfile | None) -> list[str]:
+    if profile is None:
+        return [""] * 5
+    return [
+        str(profile.version),
+        f"{profile.threshold:.4f}",
+        f"{100 * profile.false_reject:g} %",
+        str(profile.n),
+        profile.created_at[:16].replace("T", " "),
+    ]

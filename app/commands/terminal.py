@@ -1,0 +1,82 @@
+"""What the commands share of the terminal: progress, complaints, and the options they have in common.
+
+Knows typer and rich; knows nothing of inspections. What is asked for goes to standard output, all else to
+standard error, so that a pipe gets the answer alone.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+# Exit codes of commands that inspect.
+ALL_OK, ANY_NG, ANY_ERROR = 0, 1, 2
+
+Url = Annotated[
+    str | None,
+    typer.Option(help="Ask a running service instead of loading the bundle here."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--api-key-file", help="File that holds the API key, where the service asks."),
+]
+BundleName = Annotated[
+    str | None, typer.Option("--bundle", help="Bundle to load here.  [default: SSVP_BUNDLE]")
+]
+DeviceName = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu or cuda:0.  [default: SSVP_DEVICE]")
+]
+ProductsFile = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False, help="Product profiles, without --url.  [default: SSVP_PRODUCTS_FILE]"
+    ),
+]
+RoiText = Annotated[
+    str | None, typer.Option("--roi", help="x,y,width,height: inspect only this part.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+
+
+def complain(text: str, kind: str = "error") -> None:
+    """Write one line to standard error."""
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{kind}: {text}", style="red" if kind == "error" else "yellow")
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End a command with the message of an error that a person can do something about, and exit code 2."""
+    from app.client.errors import SSVPError
+    from app.errors import ServiceError
+    from model.bundle import BundleError
+
+    try:
+        yield
+    except (SSVPError, ServiceError, BundleError, OSError) as error:
+        complain(str(error))
+        raise typer.Exit(code=ANY_ERROR) from None
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Show what is done and how long it still takes, on a terminal only; yields what counts one up."""
+    console = Console(stderr=True)
+    columns = [SpinnerColumn(), TextColumn("{task.description}")]
+    if total is not None:
+        columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)
