@@ -10,7 +10,7 @@ from app.api.body import BodyBudget
 from app.api.keys import ApiKeys
 from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
-from app.api.routes import batch, detect, health, products
+from app.api.routes import batch, console, detect, health, products
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics
@@ -47,7 +47,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
-    app.state.products = profiles
+    app.state.products, app.state.console = profiles, console.read_assets()
     app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
@@ -57,6 +57,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.include_router(batch.router)
     app.include_router(products.router)
     app.include_router(health.router)
+    app.include_router(console.router)
     return app
 
 

@@ -1,0 +1,65 @@
+// Pictures from a webcam. Knows the browser's camera; hands out files, and knows no service.
+
+import { byId, show } from "./dom.js";
+
+const video = byId("video");
+let stream = null;
+let taken = 0;
+
+const REASONS = {
+  NotAllowedError: "The browser was not allowed to use the camera. Allow it beside the address, then open the camera again.",
+  NotFoundError: "No camera was found. Plug one in, or choose pictures instead.",
+  NotReadableError: "The camera is used by another program. Close that, then open the camera again.",
+};
+
+function say(text) {
+  byId("camera-note").textContent = text;
+  show(byId("camera-note"), text !== "");
+  for (const part of [video, byId("shoot")]) show(part, text === "");
+}
+
+export const isOpen = () => stream !== null;
+
+export async function openCamera() {
+  show(byId("camera"));
+  if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
+    say("Browsers give a camera only to pages opened over https, or on the machine itself as localhost. Open this page so, or choose pictures instead.");
+    return;
+  }
+  say("");
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } } });
+    video.srcObject = stream;
+    await video.play();
+  } catch (error) {
+    closeStream();
+    say(REASONS[error.name] ?? "The camera could not be opened. Choose pictures instead.");
+  }
+}
+
+function closeStream() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+  video.srcObject = null;
+}
+
+async function shoot(take) {
+  if (!stream || !video.videoWidth) return;
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  taken += 1;
+  take([new File([blob], `camera ${taken}.png`, { type: "image/png" })]);
+}
+
+export function setUpCamera(take) {
+  byId("camera-button").addEventListener("click", openCamera);
+  byId("shoot").addEventListener("click", () => shoot(take));
+  byId("camera-close").addEventListener("click", () => {
+    closeStream();
+    show(byId("camera"), false);
+    byId("camera-button").focus();
+  });
+}
