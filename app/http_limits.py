@@ -19,6 +19,7 @@ from app.http_refusals import (
     record_refusal,
     refusal_answer,
 )
+from app.http_upgrades import UpgradeDeafParser
 from app.observability import Metrics, RequestRecord
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, metrics: Metrics, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self.parser = UpgradeDeafParser(self)  # type: ignore[assignment]  # has its methods
         self._metrics = metrics
         self._phase = Phase.NOTHING
         self._field_bytes = 0  # of this request's whole header and trailer fields

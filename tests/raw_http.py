@@ -46,6 +46,10 @@ class Caller:
         body = await asyncio.wait_for(self._reader.readexactly(length), WAIT_S)
         return Answer(int(status.split()[1]), headers, body)
 
+    async def until(self, end: bytes) -> bytes:
+        """Read up to some bytes and with them."""
+        return await asyncio.wait_for(self._reader.readuntil(end), WAIT_S)
+
     async def rest(self) -> bytes:
         """Read until the server ends the connection."""
         return await asyncio.wait_for(self._reader.read(), WAIT_S)
