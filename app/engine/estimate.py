@@ -4,33 +4,38 @@ Knows sizes and seconds; knows neither queries nor threads.
 """
 
 import math
+import statistics
+from collections import deque
 
-_WEIGHT = 0.2  # of the latest batch in the running mean
+_REMEMBERED = 5  # latest batches of a size; their median forgets a single stall
 
 
 class BatchClock:
-    """Running means of batch times, one for each size up to `max_batch`."""
+    """Medians of the latest batch times, one for each size up to `max_batch`."""
 
     def __init__(self, max_batch: int) -> None:
-        self._means = [math.nan] * (max_batch + 1)
+        self._latest = [deque[float](maxlen=_REMEMBERED) for _ in range(max_batch + 1)]
+        self._median_s = [math.nan] * (max_batch + 1)
 
     def observe(self, size: int, seconds: float) -> None:
         """Take note of one batch."""
-        mean = self._means[size]
-        self._means[size] = seconds if math.isnan(mean) else mean + _WEIGHT * (seconds - mean)
+        self._latest[size].append(seconds)
+        self._median_s[size] = statistics.median(self._latest[size])
 
     def expected(self, size: int) -> float:
         """Return the seconds a batch of `size` takes, rather too few than too many; 0 before the first.
 
         A size that was not seen yet is taken for the next smaller one, which cannot take longer; where only
-        larger ones were seen, for its share of the smallest of them.
+        larger ones were seen, for its share of the smallest of them. No size takes longer than its images in
+        several smaller batches: slow large ones, refused ever since, are not held against what is seen now.
         """
-        for smaller in range(size, 0, -1):
-            if not math.isnan(self._means[smaller]):
-                return self._means[smaller]
-        for larger in range(size + 1, len(self._means)):
-            if not math.isnan(self._means[larger]):
-                return self._means[larger] * size / larger
+        smaller = [s for s in range(1, size + 1) if not math.isnan(self._median_s[s])]
+        if smaller:
+            apart = (self._median_s[s] * math.ceil(size / s) for s in smaller)
+            return min(self._median_s[smaller[-1]], *apart)
+        for larger in range(size + 1, len(self._median_s)):
+            if not math.isnan(self._median_s[larger]):
+                return self._median_s[larger] * size / larger
         return 0.0
 
     def expected_queue(self, count: int, max_batch: int) -> float:

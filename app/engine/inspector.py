@@ -4,19 +4,18 @@ Knows the order of the stages and which thread runs each; knows no HTTP and no m
 """
 
 import asyncio
-import contextlib
 import math
 import time
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from app.engine.batcher import Batcher
 from app.engine.decode import decode
+from app.engine.image_threads import ImageThreads, Stage
 from app.engine.regions import Box, Region, Size, find_regions
 from app.engine.render import (
     Heatmap,
@@ -28,12 +27,11 @@ from app.engine.render import (
     shrink,
 )
 from app.engine.verdict import Result, checked, decide
-from app.errors import DeadlinePassedError, DrainingError, ParameterError
+from app.errors import DeadlinePassedError, ParameterError
 from app.products.live import Basis, Products
 from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
-T = TypeVar("T")
 ThresholdSource = Literal["request", "profile", "bundle"]
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether at the image's own size
 _LATEST = 0.1  # weight of the latest image in the running mean
@@ -135,12 +133,11 @@ class Inspector:
             max_pixels: largest image, width times height.
             products: thresholds of products; None: there are none.
         """
-        self._runtime, self._batcher, self._pool = runtime, batcher, pool
+        self._runtime, self._batcher = runtime, batcher
+        self._threads = ImageThreads(pool, threads)
         self._max_pixels = max_pixels
         self._products = products or Products(ProductStore(None))
         self._model = runtime.info
-        # Nothing waits inside the pool: what is given up while it waits must not keep its image.
-        self._free_threads = asyncio.Semaphore(threads)
         self._conclude_s: dict[_Drawn, float] = {}  # running means: what is left after the queue
 
     @property
@@ -174,7 +171,7 @@ class Inspector:
     async def _inspect(self, order: Order) -> Inspection:
         started = time.perf_counter()
         basis = order.basis or self.basis(order.product, order.roi)
-        opened = await self._in_pool(lambda: self._open(order))
+        opened = await self._threads.run(Stage.OPEN, order.deadline, lambda: self._open(order))
         decoded = time.perf_counter()
         # Of what is left at most half is kept for drawing: a stale mean must not refuse for ever.
         drawn = (order.heatmap.kind, order.heatmap.size_px is None)
@@ -182,8 +179,10 @@ class Inspector:
         needed_by = order.deadline - min(expected_s, max(0.0, order.deadline - decoded) / 2)
         scored = await self._batcher.submit(opened.query, needed_by, urgent=order.urgent)
         computed = time.perf_counter()
-        verdict = await self._in_pool(
-            lambda: self._conclude(order, opened, basis, scored.prediction)
+        verdict = await self._threads.run(
+            Stage.CONCLUDE,
+            order.deadline,
+            lambda: self._conclude(order, opened, basis, scored.prediction),
         )
         concluded = time.perf_counter()
         self._conclude_s[drawn] = expected_s + _LATEST * (concluded - computed - expected_s)
@@ -250,23 +249,6 @@ class Inspector:
         if opened.picture is None and order.heatmap.kind is HeatmapKind.OVERLAY:
             return Image.fromarray(decode(order.image, self._max_pixels))
         return opened.picture
-
-    async def _in_pool(self, work: Callable[[], T]) -> T:
-        """Run work on a thread that is free, or give up waiting for one; a thread is free when it has ended."""
-        await self._free_threads.acquire()
-        loop = asyncio.get_running_loop()
-        try:
-            future = self._pool.submit(work)
-        except RuntimeError:  # the pool was shut down: the time for finishing is over
-            self._free_threads.release()
-            raise DrainingError("the service is shutting down") from None
-
-        def ended(_: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(self._free_threads.release)
-
-        future.add_done_callback(ended)
-        return await asyncio.wrap_future(future)
 
 
 def _inspected(roi: Box | None, image: Size) -> Box:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.cores import available_cores
+from app.cores import available_cores, take_turns_quickly
 from app.errors import StartError
 from app.runtime.allocator import keep_freed_memory
 from app.runtime.failures import meaning
@@ -214,4 +214,5 @@ def load_runtime(
     # Torch counts the machine's cores; OMP_NUM_THREADS has lowered that already, where it is set.
     torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
     keep_freed_memory()
+    take_turns_quickly()
     return SSVPRuntime(found, choose_device(device), precision, max_batch)

@@ -31,12 +31,22 @@ def test_a_queue_is_full_batches_and_a_rest() -> None:
     assert clock.expected_queue(0, 4) == 0.0
 
 
-def test_the_mean_follows_what_happens() -> None:
-    """One outlier moves it by a fifth; many move it all the way."""
+def test_a_single_stall_changes_nothing_and_a_slower_device_soon_does() -> None:
+    """The median of the latest five: one of ten seconds is forgotten, three slow ones are believed."""
     clock = BatchClock(1)
-    clock.observe(1, 1.0)
-    clock.observe(1, 2.0)
-    assert clock.expected(1) == pytest.approx(1.2)
-    for _ in range(50):
+    for seconds in (1.0, 1.0, 10.0):
+        clock.observe(1, seconds)
+    assert clock.expected(1) == 1.0
+    for _ in range(3):
         clock.observe(1, 2.0)
-    assert clock.expected(1) == pytest.approx(2.0, rel=1e-3)
+    assert clock.expected(1) == 2.0
+
+
+def test_large_batches_that_were_slow_once_are_not_held_against_what_is_seen_now() -> None:
+    """Refused for their sake, no large batch would ever come to prove the estimate wrong."""
+    clock = BatchClock(8)
+    for _ in range(5):
+        clock.observe(8, 4.0)
+    clock.observe(2, 0.1)
+    assert clock.expected(8) == pytest.approx(0.4)
+    assert clock.expected(2) == 0.1

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from app.engine.batcher import Batcher, BatchLimits
+from app.engine.image_threads import Stage
 from app.engine.inspector import Inspector, Order
 from app.engine.lifecycle import Engine, State
 from app.engine.render import HeatmapKind, HeatmapOptions
@@ -132,7 +133,7 @@ async def test_orders_given_up_while_they_wait_keep_nothing() -> None:
     inspector, batcher, engine = await _inspector(FakeRuntime())
     busy = threading.Event()
     engine._pool.submit(busy.wait)
-    await inspector._free_threads.acquire()  # the pool's only thread is taken
+    await inspector._threads._acquire(Stage.OPEN, 0.0)  # the pool's only thread is taken
     deadline = time.perf_counter() + 0.05
     order = Order(ORDER.image, "x", None, ORDER.heatmap, deadline=deadline)
     outcomes = await asyncio.gather(
