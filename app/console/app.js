@@ -37,20 +37,17 @@ function setUpTabs() {
   });
 }
 
-// By default the system's; a choice made here is remembered.
+// theme.js paints; this is the switch.
 function setUpTheme() {
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => {
-    const dark = (localStorage.getItem("ssvp-theme") ?? (system.matches ? "dark" : "light")) === "dark";
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
-    byId("theme").textContent = dark ? "Light" : "Dark";
-  };
-  system.addEventListener("change", apply);
+  const root = document.documentElement;
+  const other = () => (root.dataset.theme === "dark" ? "light" : "dark");
+  const name = () => { byId("theme").textContent = other() === "dark" ? "Dark" : "Light"; };
   byId("theme").addEventListener("click", () => {
-    localStorage.setItem("ssvp-theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-    apply();
+    localStorage.setItem("ssvp-theme", other());
+    document.dispatchEvent(new Event("themechosen"));
   });
-  apply();
+  new MutationObserver(name).observe(root, { attributeFilter: ["data-theme"] });
+  name();
 }
 
 function say(look, text) {
@@ -78,7 +75,7 @@ async function askProducts() {
     noteProduct();
   } catch (error) {
     if (error.code.startsWith("key_")) wantKey(error);
-    say(error.code.startsWith("key_") ? "ready" : "down", error.what);
+    say(error.code.startsWith("key_") ? "" : "down", error.what);
   }
 }
 

@@ -48,9 +48,11 @@ export function drawHistogram(holder, scores, threshold, odd) {
   const top = 30;
   const known = threshold === null ? scores.map((s) => s.score) : [...scores.map((s) => s.score), threshold];
   const span = Math.max(0.02, Math.max(...known) - Math.min(...known));
-  const low = Math.max(0, Math.min(...known) - 0.06 * span);
-  const high = Math.min(1, Math.max(...known) + 0.06 * span);
-  const count = Math.max(10, Math.min(40, Math.round(2.5 * Math.sqrt(scores.length))));
+  const size = (1.1 * span) / Math.max(10, Math.min(40, Math.round(2.5 * Math.sqrt(scores.length))));
+  const edge = threshold ?? Math.min(...known); // no bin lies on both sides of the threshold
+  const low = edge - Math.ceil((edge - Math.min(...known)) / size + 0.2) * size;
+  const count = Math.ceil((Math.max(...known) - low) / size + 0.2);
+  const high = low + count * size;
   const bins = Array.from({ length: count }, () => ({ all: 0, odd: 0 }));
   for (const found of scores) {
     const bin = bins[Math.min(count - 1, Math.floor(((found.score - low) / (high - low)) * count))];

@@ -31,8 +31,8 @@ export function showWaiting(item) {
   writeList(byId("warnings"), []);
   enable(false);
   byId("threshold-reset").disabled = true;
-  if (item) face("none", "…", "…", `Inspecting ${item.name}`);
-  else face("none", "–", "—", "No picture yet");
+  if (item) face("none error", "", "Inspecting…", item.name);
+  else face("none error", "", "No picture yet", "Drop one, or try a sample.");
   define(item ? [["File", item.name], ["Product", item.product]] : [["Score", "–"]]);
 }
 
@@ -55,14 +55,17 @@ export function showVerdict(item, result, threshold, moved) {
   const { answer } = item;
   show(byId("problem"), false);
   const { look, sign, text } = FACES[result];
-  face(look, sign, result, `${text}: score ${score(answer.score)}, NG from ${score(threshold)}`);
+  const scored = `score ${score(answer.score)}, NG from ${score(threshold)}`;
+  // Nobody may take a threshold that is being tried for the service's verdict.
+  if (moved) face(`${look} tried`, sign, result, `Try-out: ${scored}. The service says ${answer.result} (NG from ${score(answer.threshold)}).`);
+  else face(look, sign, result, `${text}: ${scored}`);
   enable(true);
   if (document.activeElement !== byId("threshold-number")) byId("threshold-number").value = score(threshold);
   byId("threshold").value = threshold;
   byId("threshold").setAttribute("aria-valuetext", score(threshold));
   byId("threshold-reset").disabled = !moved;
   byId("threshold-note").textContent = moved
-    ? `Moved here, for ${item.product}, to try it out. The service decides at ${score(answer.threshold)} and says ${answer.result}.`
+    ? `Moved in this page, for all pictures of ${item.product}. The service decides at ${score(answer.threshold)} and says ${answer.result}.`
     : `NG from this score on: ${SOURCES[answer.threshold_source] ?? answer.threshold_source}. Moving it decides anew in this page only.`;
   const source = answer.profile_version ? `${answer.threshold_source}, version ${answer.profile_version}` : answer.threshold_source;
   define([

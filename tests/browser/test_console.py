@@ -89,7 +89,8 @@ def test_slider_decides_anew_without_a_call(opened: Open) -> None:
         asked = watched.count("/v1/detect")
         page.locator("#threshold").fill("1")
         _verdict(page, "OK")
-        expect(page.locator("#threshold-note")).to_contain_text("says NG")
+        expect(page.locator("#verdict-text")).to_contain_text("Try-out")
+        expect(page.locator("#verdict-text")).to_contain_text("The service says NG")
         page.get_by_label("Threshold as a number").fill("0.2")
         page.get_by_label("Threshold as a number").press("Enter")
         _verdict(page, "NG")
@@ -255,6 +256,7 @@ def test_page_fits_a_phone(opened: Open, dark: bool) -> None:
         verdict, frame = (page.locator(name).bounding_box() for name in ("#verdict", ".frame"))
         assert verdict is not None
         assert frame is not None
+        assert verdict["y"] < frame["y"]
         assert frame["y"] < verdict["y"] + verdict["height"] + 80  # one below the other
         watched.shoot(f"phone-{'dark' if dark else 'light'}")
         for tab in ("Inspect", "Calibrate"):
