@@ -43,7 +43,7 @@ _SHIPPED_PICTURE = SHIPPED / "ssvp-nano" / GOLDEN_FILE
 def bench(
     images: Annotated[
         list[str] | None,
-        typer.Argument(help="Pictures that are sent, in turn.  [default: a drawn one, 256 px]"),
+        typer.Argument(help="Pictures that are sent, in turn. (default: a drawn one, 256 px)"),
     ] = None,
     url: Annotated[str, typer.Option(help="Of the service.")] = "http://localhost:8080",
     api_key_file: KeyFile = None,

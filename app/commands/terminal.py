@@ -32,15 +32,15 @@ KeyFile = Annotated[
     typer.Option("--api-key-file", help="File that holds the API key, where the service asks."),
 ]
 BundleName = Annotated[
-    str | None, typer.Option("--bundle", help="Bundle to load here.  [default: SSVP_BUNDLE]")
+    str | None, typer.Option("--bundle", help="Bundle to load here. (default: SSVP_BUNDLE)")
 ]
 DeviceName = Annotated[
-    str | None, typer.Option("--device", help="auto, cpu or cuda:0.  [default: SSVP_DEVICE]")
+    str | None, typer.Option("--device", help="auto, cpu or cuda:0. (default: SSVP_DEVICE)")
 ]
 ProductsFile = Annotated[
     Path | None,
     typer.Option(
-        dir_okay=False, help="Product profiles, without --url.  [default: SSVP_PRODUCTS_FILE]"
+        dir_okay=False, help="Product profiles, without --url. (default: SSVP_PRODUCTS_FILE)"
     ),
 ]
 RoiText = Annotated[

@@ -58,11 +58,11 @@ def train(
     ] = None,
     towers: Annotated[
         Path | None,
-        typer.Option(help="Run folder that holds the towers.  [default: runs/PRESET-towers]"),
+        typer.Option(help="Run folder that holds the towers. (default: runs/PRESET-towers)"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder; an unfinished run goes on.  [default: runs/NAME]"),
+        typer.Option(help="Run folder; an unfinished run goes on. (default: runs/NAME)"),
     ] = None,
     change: Change = None,
     split: Annotated[

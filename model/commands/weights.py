@@ -12,7 +12,7 @@ from model.commands.options import Change, changed, one_line_errors, preset_name
 def fetch(
     preset: Annotated[str, typer.Argument(help="Preset: ssvp-large, ssvp-base, ssvp-fast.")],
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to write.  [default: runs/PRESET-towers]")
+        Path | None, typer.Option(help="Run folder to write. (default: runs/PRESET-towers)")
     ] = None,
     clip_file: Annotated[
         Path | None,

@@ -21,6 +21,19 @@ def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
         yield from _commands(command, (*words, name))
 
 
+def _parameters(group: Any) -> Iterator[Any]:
+    yield from group.params
+    for command in getattr(group, "commands", {}).values():
+        yield from _parameters(command)
+
+
+def test_no_help_text_is_taken_for_markup() -> None:
+    """What stands in brackets would vanish: a default that nobody is told of."""
+    texts = [str(getattr(p, "help", "")) for p in _parameters(typer.main.get_command(cli))]
+    assert len(texts) > 50
+    assert [text for text in texts if "[" in text] == []
+
+
 @pytest.mark.parametrize("words", list(_commands(typer.main.get_command(cli))), ids=" ".join)
 def test_every_command_has_an_example(words: tuple[str, ...]) -> None:
     """That begins with the command itself, or with a variable that it honours."""
