@@ -1,6 +1,9 @@
 """`POST /v1/detect`: one image in, one verdict out. The reading order of a request starts here."""
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -11,10 +14,14 @@ from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_response
 from app.api.forms import ONE_INSPECTION, BodyLimits, Received, read_parameters, receive
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
 from app.api.schemas import Answer, DetectParameters
+from app.engine.formats import is_image
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.observability import RequestRecord
 from app.settings import Settings
+
+T = TypeVar("T")
+_SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longer on a busy machine
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
 
@@ -44,8 +51,9 @@ async def detect(
         image = await _image(received, parameters, files, deadline)
         order = parameters.order(image, deadline)
         record.inspection = await unless_gone(request, inspector.inspect(order))
-        # A heat map of full size takes long to write down; the event loop has others to serve meanwhile.
-        response = await run_in_threadpool(_response, request, record, parameters)
+        heatmap = record.inspection.verdict.heatmap
+        size = 0 if heatmap is None else len(heatmap.data)
+        response = await _beside_loop(size, partial(_response, request, record, parameters))
         if time.perf_counter() > deadline:
             raise DeadlinePassedError("the answer was not written in time")
     return response
@@ -63,10 +71,16 @@ async def take_apart(
     """Take a body apart; from here on errors are answered in the caller's profile."""
     content_type = request.headers.get("content-type", "")
     query = request.query_params.multi_items()
-    received = await run_in_threadpool(receive, body, content_type, query, limits)
+    size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
+    received = await _beside_loop(size, partial(receive, body, content_type, query, limits))
     request.state.echo = echo = Echo.of(received.pairs)
     request.state.record.part_id = echo.part_id
     return received
+
+
+async def _beside_loop(size_bytes: int, work: Callable[[], T]) -> T:
+    """Run work on a thread if it is so large that others would wait for the event loop."""
+    return work() if size_bytes < _SMALL_BYTES else await run_in_threadpool(work)
 
 
 async def _image(
@@ -74,7 +88,7 @@ async def _image(
 ) -> bytes:
     """Return the image that was sent, or the one whose path was."""
     if parameters.image_path is None:
-        return await run_in_threadpool(received.image)
+        return received.image()
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
     return await files.read(parameters.image_path, deadline)
