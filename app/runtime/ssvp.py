@@ -18,7 +18,7 @@ from app.cores import available_cores, take_turns_quickly
 from app.errors import StartError
 from app.runtime.allocator import keep_freed_memory
 from app.runtime.failures import meaning
-from app.runtime.lanes import Lanes
+from app.runtime.lanes import Lanes, one_thread
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
 from app.runtime.towers import GraphedTowers, Precision, Towers, tower_dtype
@@ -69,6 +69,7 @@ class SSVPRuntime:
         device: where towers and heads run.
         precision: of the towers; the heads are fp32.
         max_batch: largest batch that a GPU is prepared for; larger ones are computed all the same.
+        threads: on the CPU.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class SSVPRuntime:
         device: torch.device,
         precision: Precision = "auto",
         max_batch: int = 8,
+        threads: int = 1,
     ) -> None:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
@@ -96,9 +98,9 @@ class SSVPRuntime:
             config.map_size_px,
             device,
             self._stream,
-            threads=torch.get_num_threads(),
+            threads,
         )
-        self._lanes = Lanes(torch.get_num_threads()) if device.type == "cpu" else None
+        self._lanes = Lanes(threads) if device.type == "cpu" else None
         self._text: OrderedDict[str, Tensor] = OrderedDict()
 
     @property
@@ -130,7 +132,8 @@ class SSVPRuntime:
 
     def prepare(self, image: NDArray[np.uint8]) -> TowerImages:
         """Resize an RGB `[H, W, 3]` image once per tower (D13)."""
-        return preprocess(image, self._config)
+        with one_thread():  # images are prepared side by side
+            return preprocess(image, self._config)
 
     def warm_up(self) -> None:
         """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
@@ -212,7 +215,8 @@ def load_runtime(
     except BundleError as error:
         raise StartError(str(error)) from error
     # Torch counts the machine's cores; OMP_NUM_THREADS has lowered that already, where it is set.
-    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
+    threads = min(torch.get_num_threads(), available_cores())
     keep_freed_memory()
     take_turns_quickly()
-    return SSVPRuntime(found, choose_device(device), precision, max_batch)
+    with one_thread():
+        return SSVPRuntime(found, choose_device(device), precision, max_batch, threads)
