@@ -8,16 +8,15 @@ import pytest
 # In a process of its own: an allocator cannot be set back.
 PROGRAM = """
 import resource, sys
-import torch
 from app.runtime.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def layers(times):
     for _ in range(times):
-        x = torch.ones(1_000_000)
+        x = b"x" * 4_000_000
         for _ in range(6):
-            wide = x.repeat(4)
-            x = wide[:1_000_000] + 1
+            wide = x * 4
+            x = wide[:4_000_000]
 layers(20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 layers(10)
@@ -32,5 +31,5 @@ def _faults(how: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_batches_live_in_the_memory_of_the_batch_before() -> None:
-    """Layers of 4 and 16 MB in turn cost few of the page faults that they cost otherwise."""
-    assert 4 * _faults("kept") < _faults("as it was")
+    """Blocks of 4 and 16 MB in turn cost few of the page faults that they cost otherwise."""
+    assert _faults("kept") < 1000 < _faults("as it was")
