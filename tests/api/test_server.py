@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @asynccontextmanager
 async def serving_until_it_ends(
-    runtime: FakeRuntime, **settings: float
+    runtime: FakeRuntime, **settings: float | Path
 ) -> AsyncIterator[tuple[Server, asyncio.Task[None], int]]:
     """Run a server on a free port; yield it, its task and its port."""
     chosen = Settings(host="127.0.0.1", port=0, **settings)  # type: ignore[arg-type]
