@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Whether a service that was just deployed does its work: docker/smoke_test.sh [http://localhost:8080] [PICTURE]
 # It must become ready within a minute, give a verdict on a picture, refuse what is none, and count both. Needs curl.
-# With API keys: SSVP_API_KEY=... docker/smoke_test.sh ...
+# With API keys: API_KEY=... docker/smoke_test.sh ...
 set -euo pipefail
 url=${1:-http://localhost:8080}
 picture=${2:-$(dirname "$0")/../docs/samples/leather-hole.png}
-key=(${SSVP_API_KEY:+--header "X-API-Key: $SSVP_API_KEY"})
+key=(${API_KEY:+--header "X-API-Key: $API_KEY"})
 
 fail() {
     echo "FAILED: $*" >&2

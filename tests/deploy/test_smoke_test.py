@@ -45,5 +45,5 @@ async def test_it_fails_where_a_key_is_asked_for_and_none_given(tmp_path: Path) 
         code, printed = await _run(f"http://127.0.0.1:{port}")
         assert code == 1
         assert "key_missing" in printed
-        code, printed = await _run(f"http://127.0.0.1:{port}", SSVP_API_KEY=KEY)
+        code, printed = await _run(f"http://127.0.0.1:{port}", API_KEY=KEY)
     assert code == 0, printed
