@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from app.runtime.lanes import SideBySide
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
 from model.baselines.mahalanobis import score_mahalanobis
@@ -112,9 +113,11 @@ def _scorer(request: EvaluationRequest) -> tuple[Scorer, str]:
 
 
 def _runtime_scorer(runtime: Runtime) -> Scorer:
+    lanes = SideBySide(runtime)
+
     def score(samples: Sequence[Sample]) -> list[Scored]:
         queries = [Query(runtime.prepare(s.image), s.product) for s in samples]
-        return [Scored(p.score, p.anomaly_map) for p in runtime.predict(queries)]
+        return [Scored(p.score, p.anomaly_map) for p in lanes.predict(queries)]
 
     return score
 

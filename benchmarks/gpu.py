@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from app.runtime.protocol import Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
+from app.runtime.towers import GraphedTowers
 from benchmarks import service_ceiling
 from model.bundle import SHIPPED
 from model.config import PRESETS
@@ -74,12 +75,14 @@ def print_stages(runtime: SSVPRuntime, batch: int, ceiling: float) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (PICTURE_PX, PICTURE_PX, 3), dtype=np.uint8)
     queries = [Query(runtime.prepare(picture), "object")] * batch
     whole_s = fastest_s(lambda: runtime.predict(queries))
+    towers = runtime._towers
+    assert isinstance(towers, GraphedTowers)  # noqa: S101
     with torch.cuda.stream(runtime._stream):
         images = collate([q.prepared for q in queries]).to(torch.device("cuda"))
         with FlopCounterMode(display=False) as counter:
-            runtime._towers(images)
-        towers_s = fastest_s(lambda: runtime._graphed(images))
-        tokens = runtime._graphed(images)
+            towers._towers(images)
+        towers_s = fastest_s(lambda: towers(images))
+        tokens = towers(images)
         text = torch.stack([runtime._text_bank("object")] * batch)
         inputs = head_inputs(tokens.clip, tokens.dino, text)
         heads_s = fastest_s(lambda: runtime._heads(inputs))

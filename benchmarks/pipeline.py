@@ -3,17 +3,18 @@
     .venv/bin/python -m benchmarks.pipeline IMAGE... [--seconds 10] [--in-flight 24]
 
 What a service with the same runtime can reach at most: no HTTP, no event loop, no deadlines, no checks. A pool
-decodes images and draws answers, one thread computes whatever is ready, as in the service. With `--steps` it
-reads `latency N` and `throughput SECONDS` from its standard input and answers each with a line, so that a
-benchmark can take turns with another process.
+decodes images and draws answers, the runtime's lanes compute whatever is ready, as in the service. With
+`--steps` it reads `latency N` and `throughput SECONDS` from its standard input and answers each with a line, so
+that a benchmark can take turns with another process.
 """
 
 import argparse
+import contextlib
+import math
 import queue
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
@@ -60,32 +61,47 @@ class Pipeline:
     def throughput(self, seconds: float, in_flight: int) -> float:
         """Return images a second with so many of them under way."""
         ready: queue.SimpleQueue[Opened] = queue.SimpleQueue()
-        began = time.perf_counter()
-        concluded: list[Future[None]] = []
-        under_way = in_flight
+        end = time.perf_counter() + seconds
         for _ in range(in_flight):
             self._pool.submit(self._feed, ready)
-        while under_way:
-            batch = list(self._take(ready))
-            predictions = self._runtime.predict([o.query for o in batch])
-            more = time.perf_counter() - began < seconds
-            for opened, prediction in zip(batch, predictions, strict=True):
-                concluded.append(self._pool.submit(self._conclude, opened, prediction))
-                if more:
-                    self._pool.submit(self._feed, ready)
-                else:
-                    under_way -= 1
-        for future in concluded:
-            future.result()
-        return len(concluded) / (time.perf_counter() - began)
+        count = self._runtime.lanes
+        with ThreadPoolExecutor(count) as lanes:
+            turns = [
+                turn
+                for lane in lanes.map(self._lane, [ready] * count, [end] * count)
+                for turn in lane
+            ]
+        return sum(turn.result() < end for turn in turns) / seconds
 
-    def _take(self, ready: "queue.SimpleQueue[Opened]") -> Iterator[Opened]:
-        """Yield one image, and what else is ready up to the largest batch."""
-        yield ready.get()
-        for _ in range(self._settings.max_batch - 1):
-            if ready.empty():
-                return
-            yield ready.get()
+    def _lane(self, ready: "queue.SimpleQueue[Opened]", end: float) -> list[Future[float]]:
+        """Compute what is ready until the time is over."""
+        turns: list[Future[float]] = []
+        while time.perf_counter() < end:
+            if batch := self._take(ready):
+                predictions = self._runtime.predict([o.query for o in batch], alone=False)
+                pairs = zip(batch, predictions, strict=True)
+                turns += [self._pool.submit(self._turn, *pair, ready) for pair in pairs]
+        return turns
+
+    def _take(self, ready: "queue.SimpleQueue[Opened]") -> list[Opened]:
+        """Return a lane's share of what is ready, none after a while without any."""
+        batch: list[Opened] = []
+        lanes = self._runtime.lanes
+        limit = math.ceil(self._settings.max_batch / lanes)
+        share = max(1, min(limit, math.ceil(ready.qsize() / lanes)))
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < share:
+                batch.append(ready.get(block=not batch, timeout=0.1))
+        return batch
+
+    def _turn(
+        self, opened: Opened, prediction: Prediction, ready: "queue.SimpleQueue[Opened]"
+    ) -> float:
+        """Finish an image, begin another; return when the first was finished."""
+        self._conclude(opened, prediction)
+        finished = time.perf_counter()
+        self._feed(ready)
+        return finished
 
     def _feed(self, ready: "queue.SimpleQueue[Opened]") -> None:
         ready.put(self._open(next(self._images)))

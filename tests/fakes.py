@@ -43,9 +43,11 @@ class FakeRuntime:
     def __init__(self, golden: GoldenImage = GOLDEN, poison: Sequence[str] = ()) -> None:
         self._golden, self._poison = golden, frozenset(poison)
         self.batches: list[list[str]] = []
+        self.alone: list[bool] = []
         self.threads: set[int] = set()
         self.calls = 0
         self.digest = DIGEST
+        self.lanes = 1
         self.bias = 0.0  # added to every score, as a broken device might
         self.largest_batch = math.inf  # what its memory holds
         self.gate = threading.Event()
@@ -71,9 +73,10 @@ class FakeRuntime:
         """Do what the test asked for."""
         self.on_warm_up()
 
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+    def predict(self, queries: Sequence[Query], *, alone: bool = True) -> list[Prediction]:
         """Score a batch, once the gate is open."""
         self.calls += 1
+        self.alone.append(alone)
         self.gate.wait()
         self.on_predict()
         if len(queries) > self.largest_batch:

@@ -1,4 +1,4 @@
-"""Images that wait for the device, and the one thread that owns it.
+"""Images that wait for the device, and the threads that own it: one on a GPU, one a lane on a CPU.
 
 Knows queries, futures and threads; knows neither pictures nor HTTP. What it promises: every accepted query's
 future is resolved exactly once, with its own result, or was cancelled by its waiter.
@@ -6,15 +6,15 @@ future is resolved exactly once, with its own result, or was cancelled by its wa
 
 import asyncio
 import contextlib
-import heapq
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.engine.estimate import BatchClock
+from app.engine.waiting import BatchLimits, Job, WaitingJobs
 from app.engine.worker import Computer, Outcome, Scored
 from app.errors import (
     DeadlinePassedError,
@@ -31,38 +31,27 @@ from app.runtime.protocol import Query, Runtime
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class BatchLimits:
-    """How much waits and how much is computed at once.
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Queries that are computed together.
 
     Attributes:
-        max_batch: most queries given to the runtime at once.
-        max_wait_s: longest time the oldest query is held back so that others may join it.
-        queue_size: most queries that wait; those being computed do not count.
+        jobs: never none.
+        since: when they were taken.
+        alone: whether nothing else was computed or waited then.
     """
 
-    max_batch: int = 8
-    max_wait_s: float = 0.0
-    queue_size: int = 64
-
-
-@dataclass(frozen=True, order=True)
-class _Job:
-    """One waiting query. Urgent ones come first, then jobs sort by deadline, then by arrival."""
-
-    patient: bool  # not urgent
-    deadline: float
-    number: int
-    query: Query = field(compare=False)
-    future: asyncio.Future[Scored] = field(compare=False)
-    queued_at: float = field(compare=False)
+    jobs: list[Job]
+    since: float
+    alone: bool
 
 
 class Batcher:
-    """A bounded queue in front of one worker thread.
+    """A bounded queue in front of a worker thread for each of the runtime's lanes.
 
-    Made, used and stopped on one event loop. The condition guards `_waiting`, `_computing` and `_refusal`,
-    which both threads use; futures are resolved on the loop only.
+    Each lane takes its share of what waits as soon as it is free. Made, used and stopped on one event loop. The
+    condition guards `_waiting`, `_computing` and `_refusal`, which all threads use; futures are resolved on the
+    loop only.
     """
 
     def __init__(
@@ -77,22 +66,24 @@ class Batcher:
         Args:
             runtime: what computes.
             limits: how much waits and how much is computed at once.
-            on_batch: called on the worker thread with the size of each batch that was computed.
-            on_death: called on the loop when the worker has ended though nobody stopped it.
+            on_batch: called on a worker thread with the size of each batch that was computed.
+            on_death: called on the loop when a worker has ended though nobody stopped it.
         """
         self._runtime, self._limits, self._on_batch = runtime, limits, on_batch
         self._on_death = on_death
-        self._computer = Computer(runtime, limits.max_batch)
-        self._clock = BatchClock(limits.max_batch)
+        self._computer = Computer(runtime, math.ceil(limits.max_batch / runtime.lanes))
+        self._clock = BatchClock(self._computer.max_batch)
         self._loop = asyncio.get_running_loop()
         self._warm: asyncio.Future[None] = self._loop.create_future()
         self._condition = threading.Condition()
-        self._waiting: list[_Job] = []  # a heap
-        self._computing: list[_Job] = []
-        self._computing_since = 0.0
+        self._waiting = WaitingJobs()
+        self._computing: dict[int, _Batch] = {}  # by lane
         self._refusal: type[UnavailableError] | None = None
         self._submitted = 0
-        self._thread = threading.Thread(target=self._run, name="ssvp-worker", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name="ssvp-worker", daemon=True)
+            for lane in range(runtime.lanes)
+        ]
 
     @property
     def depth(self) -> int:
@@ -101,17 +92,20 @@ class Batcher:
 
     @property
     def alive(self) -> bool:
-        """Whether the worker thread runs."""
-        return self._thread.is_alive()
+        """Whether every worker thread runs."""
+        return all(thread.is_alive() for thread in self._threads)
 
     async def start(self) -> None:
-        """Start the worker and wait until the runtime is warm.
+        """Start the first worker, wait until it has warmed up the runtime, start the others.
 
         Raises:
             Exception: whatever the runtime raised while it warmed up; the worker has ended then.
         """
-        self._thread.start()
+        first, *others = self._threads
+        first.start()
         await self._warm
+        for thread in others:
+            thread.start()
 
     async def submit(
         self, query: Query, deadline: float = math.inf, *, urgent: bool = False
@@ -132,28 +126,34 @@ class Batcher:
         """
         with self._condition:
             job = self._enqueue(query, deadline, urgent)
-            self._condition.notify()
+            self._condition.notify_all()
         try:
             return await job.future
         finally:
-            self._forget(job)
+            with self._condition:
+                self._waiting.discard(job)
 
     async def stop(self, timeout_s: float) -> None:
-        """Refuse new queries, finish those accepted, end the worker.
+        """Refuse new queries, finish those accepted, end the workers.
 
         Args:
             timeout_s: queries that are left after this time fail with `DrainingError`.
         """
         with self._condition:
             self._refusal = self._refusal or DrainingError
-            self._condition.notify()
-        if self.alive:
-            await asyncio.to_thread(self._thread.join, timeout_s)
-        if self.alive:
-            logger.error("the worker did not end within %.0f s", timeout_s)
-            self._resolve(self._abandon())
+            self._condition.notify_all()
+        await asyncio.to_thread(self._join, timeout_s)
+        if left := self._abandon():
+            logger.error("%d images were not finished within %.0f s", len(left), timeout_s)
+            self._resolve(left)
 
-    def _enqueue(self, query: Query, deadline: float, urgent: bool) -> _Job:
+    def _join(self, timeout_s: float) -> None:
+        end = time.perf_counter() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.perf_counter()))
+
+    def _enqueue(self, query: Query, deadline: float, urgent: bool) -> Job:
         if self._refusal is not None:
             raise self._refusal("no more images are taken")
         if len(self._waiting) >= self._limits.queue_size and not urgent:
@@ -166,28 +166,23 @@ class Batcher:
             )
         self._submitted += 1
         future: asyncio.Future[Scored] = self._loop.create_future()
-        job = _Job(not urgent, deadline, self._submitted, query, future, now)
-        heapq.heappush(self._waiting, job)
+        job = Job(not urgent, deadline, self._submitted, query, future, now)
+        self._waiting.push(job)
         return job
 
     def _needed_s(self, deadline: float, now: float) -> float:
         """Estimate the time to a new query's result; 0 when idle, lest a stale estimate refuse for ever."""
         if not self._waiting and not self._computing:
             return 0.0
-        clock, max_batch = self._clock, self._computer.max_batch
-        ahead = sum(job.deadline <= deadline for job in self._waiting)
-        running_s = now - self._computing_since if self._computing else 0.0
-        return max(0.0, clock.expected_queue(len(self._computing), max_batch) - running_s) + (
-            clock.expected_queue(ahead + 1, max_batch)
+        clock, max_batch, lanes = self._clock, self._computer.max_batch, len(self._threads)
+        ends = (
+            b.since + clock.expected_queue(len(b.jobs), max_batch) for b in self._computing.values()
         )
+        until_free_s = max(0.0, min(ends) - now) if len(self._computing) == lanes else 0.0
+        share = math.ceil((self._waiting.before(deadline) + 1) / lanes)
+        return until_free_s + clock.expected_queue(share, max_batch)
 
-    def _forget(self, job: _Job) -> None:
-        with self._condition:
-            if job in self._waiting:
-                self._waiting.remove(job)
-                heapq.heapify(self._waiting)
-
-    def _resolve(self, outcomes: Sequence[tuple[_Job, Outcome | ServiceError]]) -> None:
+    def _resolve(self, outcomes: Sequence[tuple[Job, Outcome | ServiceError]]) -> None:
         """Wake the waiters; runs on the loop."""
         for job, outcome in outcomes:
             if job.future.done():  # its waiter is gone
@@ -197,30 +192,33 @@ class Batcher:
             else:
                 job.future.set_exception(outcome)
 
-    # What follows runs on the worker thread.
+    # What follows runs on the worker threads.
 
-    def _run(self) -> None:
+    def _run(self, lane: int) -> None:
+        orderly = False
         try:
-            if self._warm_up():
-                while batch := self._take():
-                    self._compute(batch)
+            if lane > 0 or self._warm_up():
+                while batch := self._take(lane):
+                    self._compute(lane, batch)
+                orderly = True
         except DeviceLostError as error:
             logger.critical("the device is lost: %s", error, exc_info=error)
             with self._condition:
                 self._refusal = DeviceLostError
         finally:
-            orderly = self._refusal is DrainingError
-            self._post(self._resolve, self._abandon())
             if not orderly:
+                self._post(self._resolve, self._abandon())
                 self._post(self._on_death)
 
-    def _compute(self, batch: list[_Job]) -> None:
-        outcomes = self._computer.compute([job.query for job in batch])
-        self._clock.observe(len(batch), time.perf_counter() - self._computing_since)
-        self._on_batch(len(batch))
+    def _compute(self, lane: int, batch: _Batch) -> None:
+        outcomes = self._computer.compute([job.query for job in batch.jobs], alone=batch.alone)
+        self._clock.observe(len(batch.jobs), time.perf_counter() - batch.since)
+        self._on_batch(len(batch.jobs))
         with self._condition:
-            self._computing = []  # before its waiters wake: they may find the worker idle
-        self._post(self._resolve, list(zip(batch, outcomes, strict=True)))
+            self._computing.pop(
+                lane, None
+            )  # before its waiters wake: they may find the worker idle
+        self._post(self._resolve, list(zip(batch.jobs, outcomes, strict=True)))
 
     def _warm_up(self) -> bool:
         try:
@@ -239,16 +237,24 @@ class Batcher:
         else:
             self._warm.set_exception(error)
 
-    def _take(self) -> list[_Job]:
-        """Wait for the next batch; an empty one means that the worker may end."""
+    def _take(self, lane: int) -> _Batch | None:
+        """Wait for the next batch; none means that the worker may end."""
         with self._condition:
-            batch: list[_Job] = []
-            while not batch and (self._waiting or self._refusal is None):
-                self._condition.wait_for(lambda: self._waiting or self._refusal)
+            jobs: list[Job] = []
+            while not jobs and (self._waiting or self._refusal is None):
+                self._condition.wait_for(lambda: self._refusal or self._is_next(lane))
                 self._hold_open()
-                batch = self._pop_batch()
-            self._computing, self._computing_since = batch, time.perf_counter()
+                jobs = self._pop_batch()
+            if not jobs:
+                return None
+            alone = not self._computing and not self._waiting
+            batch = self._computing[lane] = _Batch(jobs, time.perf_counter(), alone)
+            self._condition.notify_all()  # what is left is the next lane's
             return batch
+
+    def _is_next(self, lane: int) -> bool:
+        """Whether something waits and the lanes before this one are busy: only the first is ever alone."""
+        return bool(self._waiting) and all(before in self._computing for before in range(lane))
 
     def _hold_open(self) -> None:
         """Let more queries join until the batch is full, or its oldest or most urgent query can wait no longer.
@@ -257,22 +263,19 @@ class Batcher:
         """
         while self._waiting and self._limits.max_wait_s > 0:
             waiting, max_batch = len(self._waiting), self._computer.max_batch
-            oldest = min(job.queued_at for job in self._waiting)
-            urgent = min(self._waiting, key=lambda job: job.deadline)
             expected_s = self._clock.expected(min(waiting, max_batch))
-            # Half of its time at most: how long a batch takes is not known before the first one.
-            half = urgent.queued_at + (urgent.deadline - urgent.queued_at) / 2
-            latest_start = min(half, urgent.deadline - 2.0 * expected_s)
-            until = min(oldest + self._limits.max_wait_s, latest_start)
-            left = until - time.perf_counter()
+            left = self._waiting.patience_s(self._limits.max_wait_s, expected_s)
             if waiting >= max_batch or self._refusal or left <= 0:
                 return
             self._condition.wait(left)
 
-    def _pop_batch(self) -> list[_Job]:
-        batch: list[_Job] = []
-        while self._waiting and len(batch) < self._computer.max_batch:
-            job = heapq.heappop(self._waiting)
+    def _pop_batch(self) -> list[Job]:
+        """Take a lane's share of what waits, whatever the other lanes do: they take theirs soon."""
+        share = math.ceil(len(self._waiting) / len(self._threads))
+        limit = min(share, self._computer.max_batch)
+        batch: list[Job] = []
+        while self._waiting and len(batch) < limit:
+            job = self._waiting.pop()
             if job.future.done():  # cancelled, but its waiter had no turn to say so yet
                 continue
             if job.deadline <= time.perf_counter():
@@ -282,11 +285,12 @@ class Batcher:
             batch.append(job)
         return batch
 
-    def _abandon(self) -> list[tuple[_Job, Outcome | ServiceError]]:
+    def _abandon(self) -> list[tuple[Job, Outcome | ServiceError]]:
         """Give up every query that is left; nothing is left after an orderly stop."""
         with self._condition:
-            left = self._waiting + self._computing
-            self._waiting, self._computing = [], []
+            left = self._waiting.clear()
+            left += [job for batch in self._computing.values() for job in batch.jobs]
+            self._computing.clear()
             self._refusal = refusal = self._refusal or WorkerDeadError
         return [(job, refusal("the image was given up")) for job in left]
 

@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.engine.batcher import Batcher, BatchLimits
+from app.engine.batcher import Batcher
 from app.engine.golden import GoldenFinding, inspect_golden
 from app.engine.inspector import Inspector
+from app.engine.waiting import BatchLimits
 from app.errors import (
     DrainingError,
     NotReadyError,

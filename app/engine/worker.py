@@ -34,7 +34,7 @@ Outcome = Scored | InferenceError
 
 
 class Computer:
-    """Scores batches on one runtime.
+    """Scores batches on one runtime; used by all workers.
 
     Attributes:
         max_batch: most queries to give at once; sinks when the device runs out of memory.
@@ -44,8 +44,12 @@ class Computer:
         self._runtime = runtime
         self.max_batch = max_batch
 
-    def compute(self, queries: Sequence[Query]) -> list[Outcome]:
+    def compute(self, queries: Sequence[Query], *, alone: bool = True) -> list[Outcome]:
         """Score a batch, image by image if the whole of it fails, so that a poison image fails alone.
+
+        Args:
+            queries: at least one.
+            alone: whether nothing else is computed meanwhile.
 
         Returns:
             One outcome per query, in the queries' order.
@@ -54,28 +58,29 @@ class Computer:
             DeviceLostError: the device failed for good, or twice had no memory for a single image.
         """
         try:
-            return list(self._predict(queries))
+            return list(self._predict(queries, alone))
         except DeviceLostError:
             raise
         except OutOfDeviceMemoryError as error:
-            return self._with_less_memory(queries, error)
+            return self._with_less_memory(queries, alone, error)
         except Exception as error:  # noqa: BLE001
             if len(queries) == 1:
                 return [_failure(error)]
             logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
-            return [outcome for query in queries for outcome in self.compute([query])]
+            return [outcome for query in queries for outcome in self.compute([query], alone=alone)]
 
     def _with_less_memory(
-        self, queries: Sequence[Query], error: OutOfDeviceMemoryError
+        self, queries: Sequence[Query], alone: bool, error: OutOfDeviceMemoryError
     ) -> list[Outcome]:
         half = len(queries) // 2
         if half:
             self.max_batch = min(self.max_batch, half)
             logger.warning("out of memory at %d images; batches are halved", len(queries))
-            return [*self.compute(queries[:half]), *self.compute(queries[half:])]
+            parts = (queries[:half], queries[half:])
+            return [outcome for part in parts for outcome in self.compute(part, alone=alone)]
         logger.warning("out of memory at one image; trying it once more")
         try:
-            return list(self._predict(queries))
+            return list(self._predict(queries, alone))
         except DeviceLostError:
             raise
         except OutOfDeviceMemoryError:
@@ -83,9 +88,9 @@ class Computer:
         except Exception as another:  # noqa: BLE001
             return [_failure(another)]
 
-    def _predict(self, queries: Sequence[Query]) -> list[Scored]:
+    def _predict(self, queries: Sequence[Query], alone: bool) -> list[Scored]:
         started = time.perf_counter()
-        predictions = self._runtime.predict(queries)
+        predictions = self._runtime.predict(queries, alone=alone)
         elapsed = time.perf_counter() - started
         if len(predictions) != len(queries):
             raise ValueError(f"{len(predictions)} predictions for {len(queries)} queries")

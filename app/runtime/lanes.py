@@ -1,18 +1,17 @@
-"""A batch on a CPU: images side by side on cores of their own, not every image on all cores.
+"""Images on a CPU: side by side on cores of their own, not every image on all cores.
 
-Knows threads and torch's thread counts; knows no model. Cores that share one image wait for one another
-after every layer; side by side they meet once a batch: half as many images again in the same time.
+Knows threads, torch's thread counts and the runtime protocol; knows no model. Cores that share one image wait
+for one another after every layer; side by side they do not: half as many images again in the same time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from itertools import pairwise
 
 import torch
 
-T = TypeVar("T")
-R = TypeVar("R")
+from app.runtime.protocol import Prediction, Query, Runtime
 
 
 @contextmanager
@@ -30,37 +29,29 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Lanes:
-    """Splits batches over cores. Used by one thread at a time, for torch's thread counts belong to the process.
+class SideBySide:
+    """Splits whole batches over a runtime's lanes, for who has no queue for lanes to take from.
 
-    Args:
-        threads: how many threads torch may use.
+    Used by one thread at a time.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssvp-lane")
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._pool = ThreadPoolExecutor(runtime.lanes, thread_name_prefix="ssvp-lane")
 
-    def run(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
-        """Return what `work` returns for the items, in their order; a single item gets all cores.
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """Return what the runtime's `predict` does.
 
         Raises:
-            Exception: what `work` raised on the earliest items that it failed on; nothing runs any more then.
+            Exception: of the earliest queries that failed; nothing runs any more then.
         """
-        count = min(len(items), self._threads)
+        count = min(len(queries), self._runtime.lanes)
         if count <= 1:
-            torch.set_num_threads(self._threads)
-            return work(items)
-        parts = [
-            items[len(items) * lane // count : len(items) * (lane + 1) // count]
-            for lane in range(count)
+            return self._runtime.predict(queries)
+        bounds = [len(queries) * lane // count for lane in range(count + 1)]
+        futures = [
+            self._pool.submit(self._runtime.predict, queries[first:end], alone=False)
+            for first, end in pairwise(bounds)
         ]
-        each = self._threads // count
-
-        def in_lane(part: Sequence[T]) -> list[R]:
-            torch.set_num_threads(each)  # OpenMP's count is every thread's own
-            return work(part)
-
-        futures = [self._pool.submit(in_lane, part) for part in parts]
         wait(futures)
-        return [result for future in futures for result in future.result()]
+        return [prediction for future in futures for prediction in future.result()]

@@ -89,9 +89,14 @@ class Prediction:
 class Runtime(Protocol):
     """One loaded model on one device.
 
-    `prepare` is pure and may be called from many threads at once. `warm_up` and `predict` are called from
-    one thread only, the worker's.
+    `prepare` is pure and may be called from many threads at once. `warm_up` is called once and first, `predict`
+    from the workers' threads, of which there is one a lane.
     """
+
+    @property
+    def lanes(self) -> int:
+        """How many batches may be computed at the same time: 1 on a GPU, which one thread keeps busy."""
+        ...
 
     @property
     def info(self) -> ModelInfo:
@@ -110,8 +115,12 @@ class Runtime(Protocol):
         """Run once through everything that is compiled or allocated lazily."""
         ...
 
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+    def predict(self, queries: Sequence[Query], *, alone: bool = True) -> list[Prediction]:
         """Score a batch; the answer has one prediction per query, in the queries' order.
+
+        Args:
+            queries: at least one.
+            alone: whether nothing else is computed meanwhile, so that all cores are free for this batch.
 
         Raises:
             OutOfDeviceMemoryError: the batch is too large for the device.

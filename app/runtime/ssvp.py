@@ -4,9 +4,9 @@ Knows bundles and tensors; knows no HTTP, no queue and no image format.
 """
 
 import contextlib
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from torch import Tensor
 from app.cores import available_cores, take_turns_quickly
 from app.errors import StartError
 from app.runtime.allocator import keep_freed_memory
+from app.runtime.cpu_towers import CpuTowers
 from app.runtime.failures import meaning
-from app.runtime.lanes import Lanes, one_thread
+from app.runtime.lanes import one_thread
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
 from app.runtime.towers import GraphedTowers, Precision, Towers, tower_dtype
@@ -53,14 +54,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """One image and its product's text bank `[P, D]`."""
-
-    images: TowerImages
-    text: Tensor
-
-
 class SSVPRuntime:
     """One bundle, loaded on one device.
 
@@ -68,7 +61,8 @@ class SSVPRuntime:
         bundle: read and checked.
         device: where towers and heads run.
         precision: of the towers; the heads are fp32.
-        max_batch: largest batch that a GPU is prepared for; larger ones are computed all the same.
+        max_batch: most images computed at once. A GPU is prepared for batches up to it; larger ones are
+            computed all the same.
         threads: on the CPU.
     """
 
@@ -90,18 +84,29 @@ class SSVPRuntime:
         for module in (self._clip, dino, self._prompts):
             if module is not None:
                 module.requires_grad_(requires_grad=False).eval().to(device)
-        self._towers = Towers(self._clip, dino, device, tower_dtype(precision, device))
-        self._graphed = GraphedTowers(self._towers, config, device)
+        dtype = tower_dtype(precision, device)
+        self._towers: GraphedTowers | CpuTowers = (
+            GraphedTowers(Towers(self._clip, dino, device, dtype), config, device)
+            if device.type == "cuda"
+            else CpuTowers(self._clip, dino, dtype)
+        )
+        self._threads = threads
+        self._lanes = min(threads, max_batch) if device.type == "cpu" else 1
         self._heads = OnnxHeads(
             bundle.file(HEADS_FILE),
             head_input_names(config),
             config.map_size_px,
             device,
             self._stream,
-            threads,
+            threads // self._lanes,
         )
-        self._lanes = Lanes(threads) if device.type == "cpu" else None
         self._text: OrderedDict[str, Tensor] = OrderedDict()
+        self._text_lock = threading.Lock()
+
+    @property
+    def lanes(self) -> int:
+        """As many as there are cores: those that share an image wait for one another after every layer."""
+        return self._lanes
 
     @property
     def info(self) -> ModelInfo:
@@ -137,34 +142,34 @@ class SSVPRuntime:
 
     def warm_up(self) -> None:
         """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
-        if self._device.type == "cuda":
+        if isinstance(self._towers, GraphedTowers):
             with torch.inference_mode(), self._on_stream():
-                self._graphed.record(self._max_batch)
+                self._towers.record(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
         self.predict([query])
         self.predict([query, query])
 
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+    def predict(self, queries: Sequence[Query], *, alone: bool = True) -> list[Prediction]:
         """Score a batch; products may differ from image to image."""
+        threads = self._threads if alone else self._threads // self._lanes
         try:
-            return self._predict(queries)
+            return self._predict(queries, threads)
         except Exception as error:
             meant = meaning(error)
             if meant is error:
                 raise
             raise meant from error
 
-    def _predict(self, queries: Sequence[Query]) -> list[Prediction]:
+    def _predict(self, queries: Sequence[Query], threads: int) -> list[Prediction]:
         with torch.inference_mode(), self._on_stream():
-            asked = [_Asked(q.prepared, self._text_bank(q.product)) for q in queries]
-        return self._score(asked) if self._lanes is None else self._lanes.run(self._score, asked)
-
-    def _score(self, asked: Sequence[_Asked]) -> list[Prediction]:
-        with torch.inference_mode(), self._on_stream():
-            batch = collate([a.images for a in asked]).to(self._device)
-            text = torch.stack([a.text for a in asked])  # [B, P, D]
-            tokens = self._graphed(batch)
+            batch = collate([q.prepared for q in queries]).to(self._device)
+            text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
+            tokens = (
+                self._towers(batch, threads)
+                if isinstance(self._towers, CpuTowers)
+                else self._towers(batch)
+            )
             # Named, so that the memory onnxruntime reads outlives the call.
             inputs = head_inputs(tokens.clip, tokens.dino, text)
             heads = self._heads(inputs)
@@ -184,14 +189,15 @@ class SSVPRuntime:
 
     def _text_bank(self, product: str) -> Tensor:
         """Return T_init `[P, D]` of a product, from the cache of the most recent names if it is there."""
-        bank = self._text.get(product)
-        if bank is None:
-            bank = self._prompts(self._clip, [product])[0]
-            self._text[product] = bank
-            if len(self._text) > TEXT_CACHE_SIZE:
-                self._text.popitem(last=False)
-        self._text.move_to_end(product)
-        return bank
+        with self._text_lock:
+            bank = self._text.get(product)
+            if bank is None:
+                bank = self._prompts(self._clip, [product])[0]
+                self._text[product] = bank
+                if len(self._text) > TEXT_CACHE_SIZE:
+                    self._text.popitem(last=False)
+            self._text.move_to_end(product)
+            return bank
 
 
 def _to_host(tensor: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
+from app.runtime.towers import GraphedTowers
 from model.data.held_out import held_out_samples
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -40,7 +41,8 @@ def _inspect(runtime: SSVPRuntime, queries: list[tuple[np.ndarray, str]]) -> lis
 
 def test_graphs_are_recorded_for_every_batch_size(runtime: SSVPRuntime) -> None:
     """The driver took them all."""
-    assert sorted(runtime._graphed._recordings) == [1, 2, 4]
+    assert isinstance(runtime._towers, GraphedTowers)
+    assert sorted(runtime._towers._recordings) == [1, 2, 4]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 7])

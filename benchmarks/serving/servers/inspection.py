@@ -15,6 +15,7 @@ from app.engine.decode import decode
 from app.engine.regions import Box, Size, find_regions
 from app.engine.render import HeatmapOptions, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
+from app.runtime.lanes import SideBySide
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
 
@@ -63,6 +64,7 @@ class Inspection:
     def __init__(self) -> None:
         self._runtime: SSVPRuntime = load_runtime("ssvp-nano", "cpu")
         self._runtime.warm_up()
+        self._lanes = SideBySide(self._runtime)
         self._model = self._runtime.info
 
     def open(self, data: bytes) -> Opened:
@@ -75,7 +77,7 @@ class Inspection:
 
     def predict(self, opened: Sequence[Opened]) -> list[Prediction]:
         """Score a batch; from one thread at a time."""
-        return self._runtime.predict([o.query for o in opened])
+        return self._lanes.predict([o.query for o in opened])
 
     def conclude(self, opened: Opened, prediction: Prediction) -> dict[str, Any]:
         """Decide, find regions, draw: the answer as a caller gets it."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.batcher import Batcher, BatchLimits
+from app.engine.batcher import Batcher
+from app.engine.waiting import BatchLimits
 from app.engine.worker import Scored
 from app.errors import (
     DeadlinePassedError,

@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from app.engine.batcher import Batcher, BatchLimits
+from app.engine.batcher import Batcher
 from app.engine.image_threads import Stage
 from app.engine.inspector import Inspector, Order
 from app.engine.lifecycle import Engine, State
 from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.waiting import BatchLimits
 from app.engine.worker import Computer
 from app.errors import (
     DeadlinePassedError,

@@ -2,66 +2,66 @@
 
 import threading
 import time
-from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 
-from app.runtime.lanes import Lanes
+from app.runtime.lanes import SideBySide, one_thread
+from app.runtime.protocol import Query
+from tests.fakes import MAP_PX, FakeRuntime
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 8])
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_results_come_in_the_items_order(threads: int, count: int) -> None:
-    """Every item is computed once, whatever the number of lanes, and every lane has about as many."""
-    sizes = []
+def _queries(*values: float) -> list[Query]:
+    return [
+        Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), str(value)) for value in values
+    ]
 
-    def work(part: Sequence[int]) -> list[int]:
-        sizes.append(len(part))
-        return [10 * item for item in part]
 
-    assert Lanes(threads).run(work, range(count)) == [10 * item for item in range(count)]
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_results_come_in_the_queries_order(lanes: int, count: int) -> None:
+    """Every query is computed once, whatever the number of lanes, and every lane has about as many."""
+    runtime = FakeRuntime()
+    runtime.lanes = lanes
+    values = [i / 8 for i in range(count)]
+    assert [p.score for p in SideBySide(runtime).predict(_queries(*values))] == values
+    sizes = [len(batch) for batch in runtime.batches]
     assert sum(sizes) == count
+    assert len(sizes) == min(count, lanes)
     assert max(sizes) - min(sizes) <= 1
-
-
-def test_cores_are_shared_not_multiplied() -> None:
-    """A single image has all threads, side by side each has its share."""
-    before = torch.get_num_threads()
-    lanes = Lanes(4)
-
-    def work(part: Sequence[int]) -> list[int]:
-        return [torch.get_num_threads() for _ in part]
-
-    try:
-        assert [lanes.run(work, range(n)) for n in (1, 2, 3, 4)] == [[4], [2] * 2, [1] * 3, [1] * 4]
-        assert lanes.run(work, range(1)) == [4]
-    finally:
-        torch.set_num_threads(before)
+    assert runtime.alone == [len(sizes) == 1] * len(sizes)
 
 
 def test_lanes_run_at_the_same_time() -> None:
     """Two lanes that wait for each other both end."""
+    runtime = FakeRuntime()
+    runtime.lanes = 2
     both = threading.Barrier(2, timeout=5)
-
-    def work(part: Sequence[int]) -> list[int]:
-        both.wait()
-        return list(part)
-
-    assert Lanes(2).run(work, [1, 2]) == [1, 2]
+    runtime.on_predict = both.wait
+    assert [p.score for p in SideBySide(runtime).predict(_queries(0.25, 0.5))] == [0.25, 0.5]
 
 
 def test_failure_of_one_lane_waits_for_the_others() -> None:
     """The error comes out when no lane computes any more: the next batch would meet it on the same cores."""
-    ended = []
+    runtime = FakeRuntime(poison=["0.25"])
+    runtime.lanes = 2
+    calls: list[None] = []
 
-    def work(part: Sequence[int]) -> list[int]:
-        if part[0] == 1:
-            raise ValueError("poison")
-        time.sleep(0.05)
-        ended.append(part[0])
-        return list(part)
+    def second_is_slow() -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            time.sleep(0.05)
 
-    with pytest.raises(ValueError, match="poison"):
-        Lanes(2).run(work, [1, 2])
-    assert ended == [2]
+    runtime.on_predict = second_is_slow
+    with pytest.raises(RuntimeError, match="poisoned"):
+        SideBySide(runtime).predict(_queries(0.25, 0.5))
+    assert sorted(runtime.batches) == [["0.25"], ["0.5"]]
+
+
+def test_one_thread_for_a_while() -> None:
+    """What comes after has the threads that were there before."""
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before

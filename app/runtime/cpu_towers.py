@@ -1,0 +1,48 @@
+"""Both towers on a CPU: how many threads a batch has, and what they do at the same time.
+
+Knows threads and towers; knows no GPU, no products and no heads.
+"""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import torch
+
+from app.runtime.towers import TowerTokens
+from model.backbones.clip import ClipTower
+from model.backbones.dinov3 import DinoTower
+from model.backbones.features import TowerFeatures
+from model.backbones.inference import optimised
+from model.preprocess import TowerImages
+
+
+class CpuTowers:
+    """CLIP and DINO, frozen, ready for batches. May be called from several threads at once."""
+
+    def __init__(self, clip: ClipTower, dino: DinoTower | None, dtype: torch.dtype) -> None:
+        self._clip = optimised(clip, dtype)
+        self._dino = None if dino is None else optimised(dino, dtype)
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="ssvp-clip")
+
+    def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
+        """Compute all tokens of a batch, both towers at the same time if there is more than one thread.
+
+        Side by side two towers wait for each other once; two threads in one tower do so after every layer, and
+        half of what they gain is lost.
+        """
+        if self._dino is None or threads == 1:
+            torch.set_num_threads(threads)  # OpenMP's count is every thread's own
+            dino = None if self._dino is None else self._dino(images.dino)
+            return TowerTokens(self._clip(images.clip), dino)
+        clip = self._helper.submit(self._clip_tokens, images, threads // 2)
+        torch.set_num_threads(threads - threads // 2)
+        try:
+            dino = self._dino(images.dino)
+        finally:
+            wait([clip])
+        return TowerTokens(clip.result(), dino)
+
+    def _clip_tokens(self, images: TowerImages, threads: int) -> TowerFeatures:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():  # a thread's own too
+            tokens: TowerFeatures = self._clip(images.clip)
+            return tokens

@@ -1,0 +1,131 @@
+"""Several workers at one queue: each takes its share, nobody waits for a neighbour's batch."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from app.engine.batcher import Batcher
+from app.engine.waiting import BatchLimits
+from app.errors import DeviceLostError, DrainingError
+from app.runtime.protocol import Query
+from tests.conftest import until
+from tests.fakes import MAP_PX, FakeRuntime
+
+pytestmark = pytest.mark.anyio
+
+
+def _query(value: float) -> Query:
+    return Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), str(value))
+
+
+async def _started(runtime: FakeRuntime, lanes: int, max_batch: int = 8) -> Batcher:
+    runtime.lanes = lanes
+    batcher = Batcher(runtime, BatchLimits(max_batch))
+    await batcher.start()
+    return batcher
+
+
+def _submit(batcher: Batcher, *values: float) -> list["asyncio.Task[float]"]:
+    async def score(value: float) -> float:
+        return (await batcher.submit(_query(value))).prediction.score
+
+    return [asyncio.create_task(score(value)) for value in values]
+
+
+async def test_two_images_are_computed_at_the_same_time() -> None:
+    """On two lanes: either waits inside the runtime for the other."""
+    runtime = FakeRuntime()
+    runtime.on_predict = threading.Barrier(2, timeout=5).wait
+    batcher = await _started(runtime, lanes=2)
+    assert await asyncio.gather(*_submit(batcher, 0.25, 0.5)) == [0.25, 0.5]
+    assert len(runtime.threads) == 2
+    assert runtime.alone == [False, False]
+    await batcher.stop(5)
+
+
+async def test_lanes_share_what_waits() -> None:
+    """Five that wait are three and two, and no batch exceeds a lane's part of the limit."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _started(runtime, lanes=2, max_batch=4)
+    first = _submit(batcher, 0.0, 0.125)
+    await until(lambda: runtime.calls == 2)
+    rest = _submit(batcher, 0.25, 0.375, 0.5, 0.625, 0.75)
+    await until(lambda: batcher.depth == 5)
+    runtime.gate.set()
+    await asyncio.gather(*first, *rest)
+    assert sorted(len(batch) for batch in runtime.batches) == [1, 1, 1, 2, 2]
+    await batcher.stop(5)
+
+
+async def test_a_lone_image_has_all_cores_and_always_the_same_thread() -> None:
+    """A thread that has used several cores keeps helpers: one such thread is enough."""
+    runtime = FakeRuntime()
+    batcher = await _started(runtime, lanes=3)
+    for value in (0.0, 0.25, 0.5):
+        await asyncio.gather(*_submit(batcher, value))
+    assert runtime.alone == [True] * 3
+    assert len(runtime.threads) == 1
+    await batcher.stop(5)
+
+
+async def test_a_lane_that_is_stuck_holds_nobody_up() -> None:
+    """The others go on, and the stop waits for all of them."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _started(runtime, lanes=2)
+    stuck = _submit(batcher, 0.75)
+    await until(lambda: runtime.calls == 1)
+    stuck_gate, runtime.gate = runtime.gate, threading.Event()
+    runtime.gate.set()
+    for value in (0.0, 0.25, 0.5):
+        assert await asyncio.gather(*_submit(batcher, value)) == [value]
+    stopping = asyncio.create_task(batcher.stop(10))
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    stuck_gate.set()
+    await stopping
+    assert await asyncio.gather(*stuck) == [0.75]
+    assert not batcher.alive
+
+
+async def test_stop_gives_up_what_a_stuck_lane_computes() -> None:
+    """And only that."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _started(runtime, lanes=2)
+    stuck = _submit(batcher, 0.75)
+    await until(lambda: runtime.calls == 1)
+    stuck_gate, runtime.gate = runtime.gate, threading.Event()
+    runtime.gate.set()
+    other = _submit(batcher, 0.25)
+    await until(lambda: runtime.calls == 2)
+    await batcher.stop(0.05)
+    found = await asyncio.gather(*stuck, *other, return_exceptions=True)
+    assert isinstance(found[0], DrainingError)
+    assert found[1] == 0.25
+    stuck_gate.set()
+
+
+async def test_a_device_lost_on_one_lane_is_lost_for_all() -> None:
+    """Everybody is answered, every thread ends, the owner is told once."""
+    runtime = FakeRuntime()
+    runtime.lanes = 2
+    deaths: list[str] = []
+    batcher = Batcher(runtime, BatchLimits(2), on_death=lambda: deaths.append("dead"))
+    await batcher.start()
+    both = threading.Barrier(2, timeout=5)
+
+    def lose_one() -> None:
+        if both.wait() == 0:
+            raise DeviceLostError("gone")
+
+    runtime.on_predict = lose_one
+    found = await asyncio.gather(*_submit(batcher, 0.25, 0.5, 0.75), return_exceptions=True)
+    lost = [type(e) for e in found].count(DeviceLostError)
+    assert lost in (2, 3)  # the other lane's image may have been ready already
+    await until(lambda: not batcher.alive and deaths == ["dead"])
+    with pytest.raises(DeviceLostError):
+        await batcher.submit(_query(0.1))
