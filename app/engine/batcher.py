@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.engine.estimate import BatchClock
+from app.engine.estimate import CAUTION, BatchClock
 from app.engine.waiting import BatchLimits, Job, WaitingJobs
 from app.engine.worker import Computer, Outcome, Scored
 from app.errors import (
@@ -160,7 +160,7 @@ class Batcher:
             raise QueueFullError(f"{self._limits.queue_size} images are waiting already")
         now = time.perf_counter()
         left, needed = deadline - now, self._needed_s(deadline, now)
-        if left < needed and not urgent:
+        if left < CAUTION * needed and not urgent:
             raise DeadlineUnreachableError(
                 f"about {1000 * needed:.0f} ms are needed, {1000 * left:.0f} ms are left"
             )

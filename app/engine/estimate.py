@@ -7,6 +7,9 @@ import math
 import statistics
 from collections import deque
 
+# What is refused costs nothing, what comes too late was computed in vain: under overload every fifth image was.
+CAUTION = 1.3  # an image must have this multiple of the time it is expected to need
+
 _REMEMBERED = 5  # latest batches of a size; their median forgets a single stall
 
 

@@ -41,7 +41,7 @@ async def test_two_images_are_computed_at_the_same_time() -> None:
     batcher = await _started(runtime, lanes=2)
     assert await asyncio.gather(*_submit(batcher, 0.25, 0.5)) == [0.25, 0.5]
     assert len(runtime.threads) == 2
-    assert runtime.alone == [False, False]
+    assert not all(runtime.alone)  # the first may have been alone when it was taken
     await batcher.stop(5)
 
 
