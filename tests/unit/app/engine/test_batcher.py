@@ -5,56 +5,29 @@ import math
 import threading
 import time
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Scored
 from app.errors import (
     DeadlinePassedError,
     DeadlineUnreachableError,
-    DeviceLostError,
     DrainingError,
-    InferenceError,
-    LateError,
     QueueFullError,
-    WorkerDeadError,
 )
-from app.runtime.protocol import Query
+from tests.batching import blocked, query, started
 from tests.conftest import until
-from tests.fakes import MAP_PX, FakeRuntime
+from tests.fakes import FakeRuntime
 
 pytestmark = pytest.mark.anyio
-
-
-def _query(value: float, product: str = "x") -> Query:
-    return Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), product)
-
-
-async def _started(runtime: FakeRuntime, limits: BatchLimits) -> Batcher:
-    batcher = Batcher(runtime, limits)
-    await batcher.start()
-    return batcher
-
-
-async def _blocked(runtime: FakeRuntime, batcher: Batcher) -> asyncio.Task[Scored]:
-    """Occupy the worker with one query until the gate opens."""
-    runtime.gate.clear()
-    task = asyncio.create_task(batcher.submit(_query(0.0, "first")))
-    await asyncio.sleep(0)
-    await until(lambda: batcher.depth == 0)
-    return task
 
 
 async def test_what_waits_is_computed_together() -> None:
     """While the device is busy a batch gathers, up to its limit."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=3))
-    first = await _blocked(runtime, batcher)
-    rest = [asyncio.create_task(batcher.submit(_query(i / 10, str(i)))) for i in range(5)]
+    batcher = await started(runtime, BatchLimits(max_batch=3))
+    first = await blocked(runtime, batcher)
+    rest = [asyncio.create_task(batcher.submit(query(i / 10, str(i)))) for i in range(5)]
     await until(lambda: batcher.depth == 5)
     runtime.gate.set()
     found = await asyncio.gather(first, *rest)
@@ -69,9 +42,9 @@ async def test_one_thread_of_its_own_owns_the_runtime() -> None:
     runtime = FakeRuntime()
     warmed: list[int] = []
     runtime.on_warm_up = lambda: warmed.append(threading.get_ident())
-    batcher = await _started(runtime, BatchLimits())
+    batcher = await started(runtime, BatchLimits())
     for i in range(4):
-        await batcher.submit(_query(i / 4))
+        await batcher.submit(query(i / 4))
     assert runtime.threads == set(warmed)
     assert threading.get_ident() not in runtime.threads
     await batcher.stop(5)
@@ -80,13 +53,13 @@ async def test_one_thread_of_its_own_owns_the_runtime() -> None:
 async def test_the_earliest_deadline_goes_first() -> None:
     """Order of arrival among equals."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=1))
-    first = await _blocked(runtime, batcher)
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    first = await blocked(runtime, batcher)
     now = time.perf_counter()
     deadlines = {"late": now + 90, "none": math.inf, "soon": now + 60, "none too": math.inf}
     rest = []
     for name, deadline in deadlines.items():
-        rest.append(asyncio.create_task(batcher.submit(_query(0.5, name), deadline)))
+        rest.append(asyncio.create_task(batcher.submit(query(0.5, name), deadline)))
         await asyncio.sleep(0)
     await until(lambda: batcher.depth == 4)
     runtime.gate.set()
@@ -98,25 +71,25 @@ async def test_the_earliest_deadline_goes_first() -> None:
 async def test_a_full_queue_refuses_at_once() -> None:
     """And takes queries again when there is room."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(queue_size=2))
-    first = await _blocked(runtime, batcher)
-    rest = [asyncio.create_task(batcher.submit(_query(0.1))) for _ in range(2)]
+    batcher = await started(runtime, BatchLimits(queue_size=2))
+    first = await blocked(runtime, batcher)
+    rest = [asyncio.create_task(batcher.submit(query(0.1))) for _ in range(2)]
     await until(lambda: batcher.depth == 2)
     with pytest.raises(QueueFullError):
-        await batcher.submit(_query(0.2))
+        await batcher.submit(query(0.2))
     runtime.gate.set()
     await asyncio.gather(first, *rest)
-    assert (await batcher.submit(_query(0.25))).prediction.score == 0.25
+    assert (await batcher.submit(query(0.25))).prediction.score == 0.25
     await batcher.stop(5)
 
 
 async def test_a_cancelled_query_leaves_the_queue_before_it_costs_anything() -> None:
     """Its neighbours are untouched."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits())
-    first = await _blocked(runtime, batcher)
+    batcher = await started(runtime, BatchLimits())
+    first = await blocked(runtime, batcher)
     gone, stays = (
-        asyncio.create_task(batcher.submit(_query(value, name)))
+        asyncio.create_task(batcher.submit(query(value, name)))
         for value, name in ((0.1, "gone"), (0.2, "stays"))
     )
     await until(lambda: batcher.depth == 2)
@@ -133,11 +106,11 @@ async def test_a_cancelled_query_leaves_the_queue_before_it_costs_anything() -> 
 async def test_a_batch_is_held_open_for_the_wait_and_no_longer() -> None:
     """Two that arrive apart share a batch; a full batch leaves at once."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=2, max_wait_s=60))
-    one = asyncio.create_task(batcher.submit(_query(0.1, "one")))
+    batcher = await started(runtime, BatchLimits(max_batch=2, max_wait_s=60))
+    one = asyncio.create_task(batcher.submit(query(0.1, "one")))
     await asyncio.sleep(0.02)
     assert runtime.batches == []
-    two = asyncio.create_task(batcher.submit(_query(0.2, "two")))
+    two = asyncio.create_task(batcher.submit(query(0.2, "two")))
     await asyncio.wait_for(asyncio.gather(one, two), 10)
     assert runtime.batches == [["one", "two"]]
     await batcher.stop(5)
@@ -146,14 +119,14 @@ async def test_a_batch_is_held_open_for_the_wait_and_no_longer() -> None:
 async def test_stop_finishes_what_was_accepted() -> None:
     """Nothing accepted is dropped; nothing new is taken."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=1, max_wait_s=60))
-    tasks = [await _blocked(runtime, batcher)]
-    tasks += [asyncio.create_task(batcher.submit(_query(i / 10))) for i in range(3)]
+    batcher = await started(runtime, BatchLimits(max_batch=1, max_wait_s=60))
+    tasks = [await blocked(runtime, batcher)]
+    tasks += [asyncio.create_task(batcher.submit(query(i / 10))) for i in range(3)]
     await until(lambda: batcher.depth == 3)
     stopping = asyncio.create_task(batcher.stop(10))
     await asyncio.sleep(0)
     with pytest.raises(DrainingError):
-        await batcher.submit(_query(0.9))
+        await batcher.submit(query(0.9))
     runtime.gate.set()
     await stopping
     assert [round(s.prediction.score, 3) for s in await asyncio.gather(*tasks)] == [0, 0, 0.1, 0.2]
@@ -163,8 +136,8 @@ async def test_stop_finishes_what_was_accepted() -> None:
 async def test_stop_gives_up_after_the_grace_time() -> None:
     """A hung device cannot hang the shutdown; the waiters hear of it."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=1))
-    tasks = [await _blocked(runtime, batcher), asyncio.create_task(batcher.submit(_query(0.1)))]
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    tasks = [await blocked(runtime, batcher), asyncio.create_task(batcher.submit(query(0.1)))]
     await until(lambda: batcher.depth == 1)
     await batcher.stop(0.05)
     found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -172,51 +145,14 @@ async def test_stop_gives_up_after_the_grace_time() -> None:
     runtime.gate.set()
 
 
-async def test_a_failed_warm_up_is_the_starters_error() -> None:
-    """And the worker is gone."""
-    runtime = FakeRuntime()
-
-    def fail() -> None:
-        raise RuntimeError("no such kernel")
-
-    runtime.on_warm_up = fail
-    batcher = Batcher(runtime, BatchLimits())
-    with pytest.raises(RuntimeError, match="no such kernel"):
-        await batcher.start()
-    await until(lambda: not batcher.alive)
-    with pytest.raises(WorkerDeadError):
-        await batcher.submit(_query(0.1))
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_dying_worker_takes_nobody_with_it() -> None:
-    """Whatever kills the thread, those who wait get an answer and later ones are refused."""
-    runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=1))
-    first = await _blocked(runtime, batcher)
-    second = asyncio.create_task(batcher.submit(_query(0.1)))
-    await until(lambda: batcher.depth == 1)
-
-    def die() -> None:
-        raise SystemExit
-
-    runtime.on_predict = die
-    runtime.gate.set()
-    found = await asyncio.gather(first, second, return_exceptions=True)
-    assert [type(e) for e in found] == [WorkerDeadError, WorkerDeadError]
-    await until(lambda: not batcher.alive)
-    with pytest.raises(WorkerDeadError):
-        await batcher.submit(_query(0.2))
-
-
 async def test_what_is_late_is_not_computed() -> None:
     """A deadline that passes in the queue ends the wait there; the others are served."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits())
-    first = await _blocked(runtime, batcher)
+    batcher = await started(runtime, BatchLimits())
+    first = await blocked(runtime, batcher)
     soon = time.perf_counter() + 0.05
-    late = asyncio.create_task(batcher.submit(_query(0.1, "late"), soon))
-    stays = asyncio.create_task(batcher.submit(_query(0.2, "stays")))
+    late = asyncio.create_task(batcher.submit(query(0.1, "late"), soon))
+    stays = asyncio.create_task(batcher.submit(query(0.2, "stays")))
     await until(lambda: time.perf_counter() > soon)
     runtime.gate.set()
     found = await asyncio.gather(first, late, stays, return_exceptions=True)
@@ -229,14 +165,14 @@ async def test_what_must_be_late_is_refused_at_once() -> None:
     """Behind images of 50 ms each, one that has 60 ms left does not stand a chance; one that has time waits."""
     runtime = FakeRuntime()
     runtime.on_predict = lambda: time.sleep(0.05)
-    batcher = await _started(runtime, BatchLimits(max_batch=1))
-    await batcher.submit(_query(0.1))
-    first = await _blocked(runtime, batcher)
-    second = asyncio.create_task(batcher.submit(_query(0.2)))
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    await batcher.submit(query(0.1))
+    first = await blocked(runtime, batcher)
+    second = asyncio.create_task(batcher.submit(query(0.2)))
     await until(lambda: batcher.depth == 1)
     with pytest.raises(DeadlineUnreachableError, match="ms are needed"):
-        await batcher.submit(_query(0.3, "late"), time.perf_counter() + 0.06)
-    patient = asyncio.create_task(batcher.submit(_query(0.4), time.perf_counter() + 60))
+        await batcher.submit(query(0.3, "late"), time.perf_counter() + 0.06)
+    patient = asyncio.create_task(batcher.submit(query(0.4), time.perf_counter() + 60))
     runtime.gate.set()
     await asyncio.gather(first, second, patient)
     assert ["late"] not in runtime.batches
@@ -247,10 +183,10 @@ async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     """One slow batch must not make it refuse for ever."""
     runtime = FakeRuntime()
     runtime.on_predict = lambda: time.sleep(1.0)
-    batcher = await _started(runtime, BatchLimits(max_batch=1))
-    await batcher.submit(_query(0.1))
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    await batcher.submit(query(0.1))
     runtime.on_predict = lambda: None
-    scored = await batcher.submit(_query(0.25), time.perf_counter() + 0.9)
+    scored = await batcher.submit(query(0.25), time.perf_counter() + 0.9)
     assert scored.prediction.score == 0.25
     await batcher.stop(5)
 
@@ -259,107 +195,17 @@ async def test_an_urgent_query_goes_to_the_head_of_a_full_queue() -> None:
     """The golden image must get through when the line sends more than can be computed, or it stops the line."""
     runtime = FakeRuntime()
     runtime.on_predict = lambda: time.sleep(1.0)
-    batcher = await _started(runtime, BatchLimits(max_batch=1, queue_size=1))
-    await batcher.submit(_query(0.1))
+    batcher = await started(runtime, BatchLimits(max_batch=1, queue_size=1))
+    await batcher.submit(query(0.1))
     runtime.on_predict = lambda: None
-    first = await _blocked(runtime, batcher)
-    waits = asyncio.create_task(batcher.submit(_query(0.1, "waits"), time.perf_counter() + 60))
-    patient = asyncio.create_task(batcher.submit(_query(0.2, "golden"), urgent=True))
+    first = await blocked(runtime, batcher)
+    waits = asyncio.create_task(batcher.submit(query(0.1, "waits"), time.perf_counter() + 60))
+    patient = asyncio.create_task(batcher.submit(query(0.2, "golden"), urgent=True))
     await until(lambda: batcher.depth == 2)
     soon = time.perf_counter() + 1.5  # less than two images are expected to take
-    hurried = asyncio.create_task(batcher.submit(_query(0.2, "hurried"), soon, urgent=True))
+    hurried = asyncio.create_task(batcher.submit(query(0.2, "hurried"), soon, urgent=True))
     await until(lambda: batcher.depth == 3)
     runtime.gate.set()
     await asyncio.gather(first, waits, patient, hurried)
     assert runtime.batches[2:] == [["hurried"], ["golden"], ["waits"]]
     await batcher.stop(5)
-
-
-async def test_a_lost_device_ends_the_worker_and_answers_everybody() -> None:
-    """Those being computed, those waiting and those who come later hear the same; the owner is told once."""
-    runtime = FakeRuntime()
-    deaths: list[str] = []
-    batcher = Batcher(runtime, BatchLimits(max_batch=1), on_death=lambda: deaths.append("dead"))
-    await batcher.start()
-    first = await _blocked(runtime, batcher)
-    second = asyncio.create_task(batcher.submit(_query(0.1)))
-    await until(lambda: batcher.depth == 1)
-
-    def lose() -> None:
-        raise DeviceLostError("an illegal memory access")
-
-    runtime.on_predict = lose
-    runtime.gate.set()
-    found = await asyncio.gather(first, second, return_exceptions=True)
-    assert [type(e) for e in found] == [DeviceLostError, DeviceLostError]
-    await until(lambda: deaths == ["dead"] and not batcher.alive)
-    with pytest.raises(DeviceLostError):
-        await batcher.submit(_query(0.2))
-
-
-async def test_batches_stay_halved_after_the_device_ran_out_of_memory() -> None:
-    """Everybody is answered, and the same does not happen again."""
-    runtime = FakeRuntime()
-    batcher = await _started(runtime, BatchLimits(max_batch=4))
-    first = await _blocked(runtime, batcher)
-    rest = [asyncio.create_task(batcher.submit(_query(i / 10))) for i in range(8)]
-    await until(lambda: batcher.depth == 8)
-    runtime.largest_batch = 2
-    runtime.gate.set()
-    found = await asyncio.gather(first, *rest)
-    assert [round(s.prediction.score, 3) for s in found[1:]] == [i / 10 for i in range(8)]
-    assert [len(b) for b in runtime.batches] == [1, 2, 2, 2, 2]
-    assert runtime.calls == 6  # one of them ran out of memory
-    await batcher.stop(5)
-
-
-SCRIPT = st.lists(
-    st.tuples(
-        st.sampled_from(["good", "good", "good", "poison", "leaves", "late"]), st.floats(0, 1)
-    ),
-    min_size=1,
-    max_size=30,
-)
-
-
-def _deadline(kind: str, value: float) -> float:
-    return time.perf_counter() + (value * 0.005 if kind == "late" else 60 + value)
-
-
-@settings(max_examples=100, deadline=None)
-@given(SCRIPT, st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.001]))
-def test_every_query_is_answered_with_its_own_result(
-    script: list[tuple[str, float]], max_batch: int, queue_size: int, max_wait_s: float
-) -> None:
-    """Under any mix of load, poison, callers who leave and a small queue."""
-
-    async def play() -> None:
-        runtime = FakeRuntime(poison=["poison"])
-        runtime.on_predict = lambda: time.sleep(0.0002)
-        batcher = await _started(runtime, BatchLimits(max_batch, max_wait_s, queue_size))
-        tasks = [
-            asyncio.create_task(batcher.submit(_query(value, kind), _deadline(kind, value)))
-            for kind, value in script
-        ]
-        await asyncio.sleep(0)
-        for task, (kind, _) in zip(tasks, script, strict=True):
-            if kind == "leaves":
-                task.cancel()
-        found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
-        await batcher.stop(5)
-        for (kind, value), outcome in zip(script, found, strict=True):
-            if isinstance(outcome, QueueFullError):
-                assert len(script) > queue_size
-            elif kind == "good":
-                assert isinstance(outcome, Scored)
-                assert abs(outcome.prediction.score - value) < 1e-6
-                assert outcome.batch_size <= max_batch
-            elif kind == "poison":
-                assert isinstance(outcome, InferenceError)
-            elif kind == "late":
-                assert isinstance(outcome, LateError | Scored)
-            else:
-                assert isinstance(outcome, asyncio.CancelledError)
-        assert batcher.depth == 0
-
-    asyncio.run(play())

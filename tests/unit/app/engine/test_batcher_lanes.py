@@ -3,33 +3,26 @@
 import asyncio
 import threading
 
-import numpy as np
 import pytest
 
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.errors import DeviceLostError, DrainingError
-from app.runtime.protocol import Query
+from tests.batching import query, started
 from tests.conftest import until
-from tests.fakes import MAP_PX, FakeRuntime
+from tests.fakes import FakeRuntime
 
 pytestmark = pytest.mark.anyio
 
 
-def _query(value: float) -> Query:
-    return Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), str(value))
-
-
-async def _started(runtime: FakeRuntime, lanes: int, max_batch: int = 8) -> Batcher:
+async def _lanes(runtime: FakeRuntime, lanes: int, max_batch: int = 8) -> Batcher:
     runtime.lanes = lanes
-    batcher = Batcher(runtime, BatchLimits(max_batch))
-    await batcher.start()
-    return batcher
+    return await started(runtime, BatchLimits(max_batch))
 
 
 def _submit(batcher: Batcher, *values: float) -> list["asyncio.Task[float]"]:
     async def score(value: float) -> float:
-        return (await batcher.submit(_query(value))).prediction.score
+        return (await batcher.submit(query(value))).prediction.score
 
     return [asyncio.create_task(score(value)) for value in values]
 
@@ -38,7 +31,7 @@ async def test_two_images_are_computed_at_the_same_time() -> None:
     """On two lanes: either waits inside the runtime for the other."""
     runtime = FakeRuntime()
     runtime.on_predict = threading.Barrier(2, timeout=5).wait
-    batcher = await _started(runtime, lanes=2)
+    batcher = await _lanes(runtime, lanes=2)
     assert await asyncio.gather(*_submit(batcher, 0.25, 0.5)) == [0.25, 0.5]
     assert len(runtime.threads) == 2
     assert not all(runtime.alone)  # the first may have been alone when it was taken
@@ -49,7 +42,7 @@ async def test_lanes_share_what_waits() -> None:
     """Five that wait are three and two, and no batch exceeds a lane's part of the limit."""
     runtime = FakeRuntime()
     runtime.gate.clear()
-    batcher = await _started(runtime, lanes=2, max_batch=4)
+    batcher = await _lanes(runtime, lanes=2, max_batch=4)
     first = _submit(batcher, 0.0, 0.125)
     await until(lambda: runtime.calls == 2)
     rest = _submit(batcher, 0.25, 0.375, 0.5, 0.625, 0.75)
@@ -63,7 +56,7 @@ async def test_lanes_share_what_waits() -> None:
 async def test_a_lone_image_has_all_cores_and_always_the_same_thread() -> None:
     """A thread that has used several cores keeps helpers: one such thread is enough."""
     runtime = FakeRuntime()
-    batcher = await _started(runtime, lanes=3)
+    batcher = await _lanes(runtime, lanes=3)
     for value in (0.0, 0.25, 0.5):
         await asyncio.gather(*_submit(batcher, value))
     assert runtime.alone == [True] * 3
@@ -75,7 +68,7 @@ async def test_a_lane_that_is_stuck_holds_nobody_up() -> None:
     """The others go on, and the stop waits for all of them."""
     runtime = FakeRuntime()
     runtime.gate.clear()
-    batcher = await _started(runtime, lanes=2)
+    batcher = await _lanes(runtime, lanes=2)
     stuck = _submit(batcher, 0.75)
     await until(lambda: runtime.calls == 1)
     stuck_gate, runtime.gate = runtime.gate, threading.Event()
@@ -95,7 +88,7 @@ async def test_stop_gives_up_what_a_stuck_lane_computes() -> None:
     """And only that."""
     runtime = FakeRuntime()
     runtime.gate.clear()
-    batcher = await _started(runtime, lanes=2)
+    batcher = await _lanes(runtime, lanes=2)
     stuck = _submit(batcher, 0.75)
     await until(lambda: runtime.calls == 1)
     stuck_gate, runtime.gate = runtime.gate, threading.Event()
@@ -128,4 +121,4 @@ async def test_a_device_lost_on_one_lane_is_lost_for_all() -> None:
     assert lost in (2, 3)  # the other lane's image may have been ready already
     await until(lambda: not batcher.alive and deaths == ["dead"])
     with pytest.raises(DeviceLostError):
-        await batcher.submit(_query(0.1))
+        await batcher.submit(query(0.1))

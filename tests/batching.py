@@ -1,0 +1,33 @@
+"""What tests of the batcher share."""
+
+import asyncio
+
+import numpy as np
+
+from app.engine.batcher import Batcher
+from app.engine.waiting import BatchLimits
+from app.engine.worker import Scored
+from app.runtime.protocol import Query
+from tests.conftest import until
+from tests.fakes import MAP_PX, FakeRuntime
+
+
+def query(value: float, product: str = "x") -> Query:
+    """Return an image of one brightness, which is its score."""
+    return Query(np.full((MAP_PX, MAP_PX), value, dtype=np.float32), product)
+
+
+async def started(runtime: FakeRuntime, limits: BatchLimits) -> Batcher:
+    """Return a batcher that is warm."""
+    batcher = Batcher(runtime, limits)
+    await batcher.start()
+    return batcher
+
+
+async def blocked(runtime: FakeRuntime, batcher: Batcher) -> asyncio.Task[Scored]:
+    """Occupy the worker with one query until the gate opens."""
+    runtime.gate.clear()
+    task = asyncio.create_task(batcher.submit(query(0.0, "first")))
+    await asyncio.sleep(0)
+    await until(lambda: batcher.depth == 0)
+    return task
