@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import Service
 from tests.fakes import encode, grey
-from tests.hostile import Hostile, hostile_requests
+from tests.hostile import hostile_requests
+from tests.hostile.request import Hostile
 
 pytestmark = pytest.mark.anyio
 
