@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,53 +11,15 @@ from app.errors import DeviceLostError
 from app.settings import Settings
 from tests.conftest import Service, serving, until
 from tests.fakes import DIGEST, FakeRuntime, encode, grey
+from tests.products import CALIBRATED, GOOD, NUT, detect, form, scores
 
 pytestmark = pytest.mark.anyio
-
-NUT = "/v1/products/Metal%20Nut"
-GOOD = [50 + i for i in range(19)]  # grey levels; the fake scores level / 255
-CALIBRATED = 0.2668  # the step above 68 / 255, shown as 0.2667
-
-
-def _form(levels: list[int]) -> list[tuple[str, tuple[str, bytes]]]:
-    return [("image", (f"{level}.png", encode(grey(level)))) for level in levels]
-
-
-def _scores(levels: list[int]) -> dict[str, Any]:
-    given = [{"name": f"{level}.png", "score": round(level / 255, 4)} for level in levels]
-    return {"scores": given, "digest": DIGEST, "false_reject": 0.05}
-
-
-async def _detect(service: Service, level: int = 67, **query: Any) -> dict[str, Any]:
-    params = {"product": "metal nut", "heatmap": "none", **query}
-    answer = await service.client.post("/v1/detect", params=params, content=encode(grey(level)))
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A service that keeps profiles and reads files."""
-    (tmp_path / "images").mkdir()
-    return Settings(
-        products_file=tmp_path / "products.json",
-        image_roots=(tmp_path / "images",),
-        queue_size=8,
-        max_batch=1,
-    )
-
-
-@pytest.fixture
-async def kept(settings: Settings, anyio_backend: str) -> AsyncIterator[Service]:
-    """A ready service that keeps profiles."""
-    async with serving(settings=settings) as running:
-        yield running
 
 
 async def test_a_product_calibrated_on_its_good_parts_decides_by_them(kept: Service) -> None:
     """From the pictures to the verdict, its source and version; other products keep the bundle's threshold."""
     answer = await kept.client.post(
-        f"{NUT}/calibrate", params={"false_reject": 0.05}, files=_form(GOOD)
+        f"{NUT}/calibrate", params={"false_reject": 0.05}, files=form(GOOD)
     )
     assert answer.status_code == 200, answer.text
     found = answer.json()
@@ -71,14 +30,14 @@ async def test_a_product_calibrated_on_its_good_parts_decides_by_them(kept: Serv
     assert (found["saved"], found["reason"], found["needed"]) == (True, None, 19)
     assert [score["name"] for score in found["scores"]] == [f"{level}.png" for level in GOOD]
     assert found["scores"][3]["score"] == pytest.approx(53 / 255, abs=1e-3)
-    good, bad = await _detect(kept, 68), await _detect(kept, 69)
+    good, bad = await detect(kept, 68), await detect(kept, 69)
     for verdict, result in ((good, "OK"), (bad, "NG")):
         assert (verdict["result"], verdict["threshold"]) == (result, CALIBRATED)
         assert (verdict["threshold_source"], verdict["profile_version"]) == ("profile", 1)
         assert verdict["warnings"] == []
-    asked = await _detect(kept, 69, threshold=0.9)
+    asked = await detect(kept, 69, threshold=0.9)
     assert (asked["threshold_source"], asked["profile_version"]) == ("request", None)
-    other = await _detect(kept, 69, product="cable")
+    other = await detect(kept, 69, product="cable")
     assert (other["threshold_source"], other["profile_version"]) == ("bundle", None)
 
 
@@ -87,15 +46,15 @@ async def test_scores_and_pictures_give_the_same_profile(kept: Service, settings
     for level in GOOD:
         (settings.image_roots[0] / f"{level}.png").write_bytes(encode(grey(level)))
     sent = await kept.client.post(
-        f"{NUT}/calibrate", data={"false_reject": "0.05"}, files=_form(GOOD)
+        f"{NUT}/calibrate", data={"false_reject": "0.05"}, files=form(GOOD)
     )
     body = {"image_path": "*.png", "false_reject": 0.05}
     found = await kept.client.post(f"{NUT}/calibrate", json=body)
-    given = await kept.client.post(f"{NUT}/calibrate", json=_scores(GOOD))
+    given = await kept.client.post(f"{NUT}/calibrate", json=scores(GOOD))
     assert {r.json()["profile"]["threshold"] for r in (sent, found, given)} == {CALIBRATED}
     assert [r.json()["profile"]["version"] for r in (sent, found, given)] == [1, 2, 3]
     assert found.json()["scores"][0]["name"] == "50.png"
-    await _detect(kept)
+    await detect(kept)
     text = (await kept.client.get("/metrics")).text
     assert 'ssvp_verdicts_total{product="metal nut",result="OK"} 1.0' in text
     assert 'ssvp_profile_stale{product="metal nut"} 0.0' in text
@@ -108,7 +67,7 @@ async def test_scores_and_pictures_give_the_same_profile(kept: Service, settings
 async def test_what_is_kept_can_be_listed_and_gone_back_from(kept: Service) -> None:
     """List, history, rollback to the version before and to none."""
     for levels in (GOOD, [level + 50 for level in GOOD]):
-        await kept.client.post(f"{NUT}/calibrate", json=_scores(levels))
+        await kept.client.post(f"{NUT}/calibrate", json=scores(levels))
     listed = (await kept.client.get("/v1/products")).json()
     (product,) = listed["products"]
     assert listed["writable"] is True
@@ -122,11 +81,11 @@ async def test_what_is_kept_can_be_listed_and_gone_back_from(kept: Service) -> N
     back = (await kept.client.post(f"{NUT}/rollback")).json()
     assert (back["product"], back["current"], len(back["history"])) == ("metal nut", 1, 2)
     assert (await kept.client.get(NUT)).json() == back
-    assert (await _detect(kept))["profile_version"] == 1
+    assert (await detect(kept))["profile_version"] == 1
     assert (await kept.client.post(f"{NUT}/rollback", json={"version": None})).status_code == 409
     none = (await kept.client.post(f"{NUT}/rollback", json={"version": 0})).json()
     assert none["current"] is None
-    assert (await _detect(kept))["threshold_source"] == "bundle"
+    assert (await detect(kept))["threshold_source"] == "bundle"
     (product,) = (await kept.client.get("/v1/products")).json()["products"]
     assert (product["current"], product["usable"]) == (None, False)
 
@@ -141,20 +100,20 @@ async def _problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
 async def test_what_cannot_be_calibrated_is_said(kept: Service) -> None:
     """Too few, a broken picture among good ones, scores of another bundle; nothing is saved of any."""
     url = f"{NUT}/calibrate"
-    few = await kept.client.post(url, files=_form(GOOD))
+    few = await kept.client.post(url, files=form(GOOD))
     found = await _problem(few, 422, "calibration_too_few")
     assert found["needed"] == 199
     assert "199" in found["detail"]
-    broken = [*_form(GOOD), ("image", ("torn.png", encode(grey(1))[:40]))]
+    broken = [*form(GOOD), ("image", ("torn.png", encode(grey(1))[:40]))]
     found = await _problem(await kept.client.post(url, files=broken), 422, "calibration_image")
     assert found["detail"].startswith("torn.png: ")
-    other = {**_scores(GOOD), "digest": "f" * 64}
+    other = {**scores(GOOD), "digest": "f" * 64}
     await _problem(await kept.client.post(url, json=other), 409, "bundle_changed")
-    top = {**_scores([255] * 19)}
+    top = {**scores([255] * 19)}
     await _problem(await kept.client.post(url, json=top), 422, "calibration_saturated")
     for body in (
-        {"scores": _scores(GOOD)["scores"]},
-        {**_scores(GOOD), "image_path": "*.png"},
+        {"scores": scores(GOOD)["scores"]},
+        {**scores(GOOD), "image_path": "*.png"},
         {"image_path": "*.png", "digest": DIGEST},
         {"false_reject": 0},
         {"false_reject": True},
@@ -174,11 +133,11 @@ async def test_what_cannot_be_calibrated_is_said(kept: Service) -> None:
 async def test_a_profile_of_another_bundle_never_decides(settings: Settings) -> None:
     """It is named in a warning, in the list and in a metric; the bundle's threshold is used."""
     async with serving(settings=settings) as service:
-        await service.client.post(f"{NUT}/calibrate", json=_scores(GOOD))
+        await service.client.post(f"{NUT}/calibrate", json=scores(GOOD))
     runtime = FakeRuntime()
     runtime.digest = "f" * 64
     async with serving(runtime, settings=settings) as service:
-        found = await _detect(service, 100)
+        found = await detect(service, 100)
         assert (found["result"], found["threshold"]) == ("OK", 0.5)
         assert (found["threshold_source"], found["profile_version"]) == ("bundle", None)
         (warning,) = found["warnings"]
@@ -198,10 +157,10 @@ async def test_a_profile_of_another_bundle_never_decides(settings: Settings) -> 
 async def test_a_profile_decides_its_own_roi_only(kept: Service) -> None:
     """Scores of other parts of the picture are other scores."""
     params: dict[str, str | float] = {"roi": "0, 0, 20, 20", "false_reject": 0.05}
-    made = await kept.client.post(f"{NUT}/calibrate", params=params, files=_form(GOOD))
+    made = await kept.client.post(f"{NUT}/calibrate", params=params, files=form(GOOD))
     assert made.json()["profile"]["roi"] == "0,0,20,20"
-    assert (await _detect(kept, roi="0,0,20,20"))["threshold_source"] == "profile"
-    found = await _detect(kept)
+    assert (await detect(kept, roi="0,0,20,20"))["threshold_source"] == "profile"
+    found = await detect(kept)
     assert found["threshold_source"] == "bundle"
     assert "roi" in found["warnings"][0]
 
@@ -210,11 +169,11 @@ async def test_a_dry_run_and_a_service_without_a_file_answer_but_save_nothing(
     kept: Service, service: Service
 ) -> None:
     """`text` is a file to put there by hand."""
-    body = {**_scores(GOOD), "dry_run": True}
+    body = {**scores(GOOD), "dry_run": True}
     dry = (await kept.client.post(f"{NUT}/calibrate", json=body)).json()
     assert (dry["saved"], dry["reason"]) == (False, "dry run")
     assert (await kept.client.get("/v1/products")).json()["products"] == []
-    bare = (await service.client.post(f"{NUT}/calibrate", json=_scores(GOOD))).json()
+    bare = (await service.client.post(f"{NUT}/calibrate", json=scores(GOOD))).json()
     assert bare["saved"] is False
     assert "SSVP_PRODUCTS_FILE" in bare["reason"]
     assert json.loads(bare["text"])["products"]["metal nut"]["current"] == 1
@@ -228,12 +187,12 @@ async def test_the_line_goes_first(settings: Settings) -> None:
     runtime = FakeRuntime()
     async with serving(runtime, settings=settings) as service:
         runtime.gate.clear()
-        form, params = _form(GOOD * 2), {"false_reject": 0.05}
+        parts, params = form(GOOD * 2), {"false_reject": 0.05}
         calibrating = asyncio.create_task(
-            service.client.post(f"{NUT}/calibrate", params=params, files=form)
+            service.client.post(f"{NUT}/calibrate", params=params, files=parts)
         )
         await until(lambda: service.engine.snapshot().queue_depth == 1)  # and one is computed
-        line = [asyncio.create_task(_detect(service, product="line")) for _ in range(5)]
+        line = [asyncio.create_task(detect(service, product="line")) for _ in range(5)]
         await until(lambda: service.engine.snapshot().queue_depth == 6)
         before = len(runtime.batches)
         runtime.gate.set()
@@ -249,11 +208,11 @@ async def test_a_full_queue_is_waited_for_and_a_lost_device_is_not(settings: Set
     runtime = FakeRuntime()
     async with serving(runtime, settings=settings) as service:
         runtime.gate.clear()
-        line = [asyncio.create_task(_detect(service)) for _ in range(8)]
+        line = [asyncio.create_task(detect(service)) for _ in range(8)]
         await until(lambda: service.engine.snapshot().queue_depth == 7)
         params = {"false_reject": 0.05}
         calibrating = asyncio.create_task(
-            service.client.post(f"{NUT}/calibrate", params=params, files=_form(GOOD))
+            service.client.post(f"{NUT}/calibrate", params=params, files=form(GOOD))
         )
         await asyncio.sleep(0.1)
         assert not calibrating.done()
@@ -265,66 +224,6 @@ async def test_a_full_queue_is_waited_for_and_a_lost_device_is_not(settings: Set
             raise DeviceLostError("gone")
 
         runtime.on_predict = lose
-        answer = await service.client.post(f"{NUT}/calibrate", params=params, files=_form(GOOD))
+        answer = await service.client.post(f"{NUT}/calibrate", params=params, files=form(GOOD))
         await _problem(answer, 503, "device_lost")
         assert (await service.client.get(NUT)).json()["current"] == 1
-
-
-async def test_drift_of_the_line_shows_in_metrics_and_once_in_the_log(
-    kept: Service, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Scores as at calibration stay below the limit; brighter parts cross it, in one line."""
-    await kept.client.post(f"{NUT}/calibrate", json=_scores(GOOD * 3))
-    caplog.set_level(logging.INFO, "app.products.live")
-
-    async def show(level: int) -> None:
-        await _detect(kept, level)
-
-    for i in range(60):
-        await show(GOOD[i % 19])
-    psi, limit = await _psi(kept)
-    assert psi < limit / 3
-    for i in range(150):
-        await show(GOOD[i % 19] + 10)
-    psi, limit = await _psi(kept)
-    assert psi > limit
-    assert len([r for r in caplog.records if "drifted" in r.message]) == 1
-
-
-async def _psi(service: Service) -> tuple[float, float]:
-    lines = (await service.client.get("/metrics")).text.splitlines()
-    (psi,) = [line for line in lines if line.startswith('ssvp_score_psi{product="metal nut"}')]
-    (limit,) = [line for line in lines if line.startswith("ssvp_score_psi_limit{")]
-    return float(psi.split()[-1]), float(limit.split()[-1])
-
-
-async def test_keys_are_asked_for(tmp_path: Path) -> None:
-    """Who may not inspect may not change what decides, nor read it."""
-    keys = tmp_path / "keys"
-    keys.write_text("line:a-key-for-the-line\n")
-    async with serving(settings=Settings(api_keys_file=keys)) as service:
-        for method, url in (
-            ("GET", "/v1/products"),
-            ("GET", NUT),
-            ("POST", f"{NUT}/calibrate"),
-            ("POST", f"{NUT}/rollback"),
-        ):
-            assert (await service.client.request(method, url)).status_code == 401
-        headers = {"X-API-Key": "a-key-for-the-line"}
-        assert (await service.client.get("/v1/products", headers=headers)).status_code == 200
-
-
-async def test_the_file_is_followed(kept: Service, settings: Settings) -> None:
-    """A profile that another process writes decides a moment later."""
-    assert settings.products_file is not None
-    made = await kept.client.post(f"{NUT}/calibrate", json={**_scores(GOOD), "dry_run": True})
-    settings.products_file.write_text(made.json()["text"])
-
-    async def decided() -> str:
-        return str((await _detect(kept))["threshold_source"])
-
-    for _ in range(40):
-        if await decided() == "profile":
-            break
-        await asyncio.sleep(0.1)
-    assert await decided() == "profile"
