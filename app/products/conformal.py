@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second of every start
 
 from app.products.errors import CalibrationSaturatedError, CalibrationTooFewError
 
@@ -91,6 +91,6 @@ def _interval(rejected: int, count: int) -> tuple[float, float]:
     on these very parts; its lower end is a little below the exact one.
     """
     tail = (1 - CONFIDENCE) / 2
-    low = stats.beta.ppf(tail, rejected, count - rejected + 1) if rejected else 0.0
-    high = stats.beta.ppf(1 - tail, rejected + 1, count - rejected)
+    low = special.betaincinv(rejected, count - rejected + 1, tail) if rejected else 0.0
+    high = special.betaincinv(rejected + 1, count - rejected, 1 - tail)
     return float(low), float(high)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 WINDOW = 200
 FEWEST = 50  # scores in the window before anything is said
@@ -86,7 +86,8 @@ class DriftWatch:
         self._live = np.zeros(len(bins.shares))  # how many of the window are in each bin
         good = np.asarray(bins.shares) * count
         self._expected = (good + _HALF) / (count + len(bins.shares) * _HALF)
-        self._quantile = float(stats.chi2.ppf(LEVEL, max(1, len(bins.shares) - 1)))
+        freedom = max(1, len(bins.shares) - 1)
+        self._quantile = float(special.chdtri(freedom, 1 - LEVEL))  # of chi-squared
         self._drifted = False
 
     def observe(self, score: float) -> bool | None:
