@@ -21,7 +21,7 @@ from model.data.manifest import open_data, read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.evaluate import Scored, Scorer, measure
 from model.pictures import Gallery
-from model.report import SHORT_COLUMNS, About, cautions, save_report, table
+from model.report import SHORT_COLUMNS, About, cautions, save_report, table, unmarked_note
 from model.types import Sample
 
 PROCEDURAL = "procedural"
@@ -85,6 +85,8 @@ def evaluate(request: EvaluationRequest, console: Console) -> None:
         )
     about = About(name, Path(request.data).resolve().name, source.dataset)
     console.print(_for_terminal(table(report, about, SHORT_COLUMNS)))
+    if note := unmarked_note(report):
+        console.print(note, style="yellow")
     for caution in cautions(report, about.dataset):
         console.print(f"The paper's rows: {caution}", style="yellow")
     if request.out is not None:

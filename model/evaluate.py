@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.metrics import auroc, average_precision, f1_max
-from model.pixel_metrics import UNDEFINED, pixel_figures
+from model.pixel_metrics import pixel_figures
 from model.types import Sample
 
 
@@ -42,12 +42,17 @@ class DefectReport:
 class CategoryReport:
     """One category; pixel-level figures over all its images, normal ones included.
 
-    All figures lie in [0, 1] and are NaN where they are undefined: with one class of images, or, for pixels,
-    where the mask of an anomalous image is not known.
+    All figures lie in [0, 1] and are NaN where they are undefined: with one class of images or of pixels.
+
+    Attributes:
+        normal: images without a defect.
+        anomalous: images with one.
+        unmarked: anomalous images whose mask is not known; pixel-level figures leave them out.
     """
 
     normal: int
     anomalous: int
+    unmarked: int
     image_auroc: float
     image_f1_max: float
     image_ap: float
@@ -83,6 +88,11 @@ class Report:
     def images(self) -> int:
         """How many images were measured."""
         return sum(c.normal + c.anomalous for c in self.categories.values())
+
+    @property
+    def unmarked(self) -> int:
+        """How many anomalous images have no mask that is known."""
+        return sum(c.unmarked for c in self.categories.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +153,8 @@ def _batched(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _pixels(items: list[_Measured]) -> tuple[float, float, float, float]:
-    masks = [i.mask for i in items if i.mask is not None]
-    complete = len(masks) == len(items)
-    found = pixel_figures([i.anomaly_map for i in items], masks) if complete else UNDEFINED
+    marked = [(i.anomaly_map, i.mask) for i in items if i.mask is not None]
+    found = pixel_figures([m for m, _ in marked], [m for _, m in marked])
     return found.auroc, found.ap, found.pro, found.pro_200_steps
 
 
@@ -165,6 +174,7 @@ def _category_report(items: list[_Measured]) -> CategoryReport:
     return CategoryReport(
         normal=len(normal),
         anomalous=len(items) - len(normal),
+        unmarked=sum(i.mask is None for i in items),
         image_auroc=auroc(label, score),
         image_f1_max=f1_max(label, score),
         image_ap=average_precision(label, score),

@@ -89,10 +89,27 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     heading, *rows = (f"| {' | '.join(row)} |" for row in table(report, about))
     ruler = f"|---|---|{'--:|' * (len(COLUMNS) + 1)}"
     title = f"# {about.model} on {about.data}"
-    lines = [title, "", f"{report.images} images.", "", heading, ruler, *rows, "", NOTES]
+    lines = [
+        title,
+        "",
+        f"{report.images} images. {unmarked_note(report)}".strip(),
+        "",
+        heading,
+        ruler,
+        *rows,
+        "",
+        NOTES,
+    ]
     if about.dataset in SET_NAMES:
         lines += ["", PAPER_NOTE, "", *(f"- {c}" for c in cautions(report, about.dataset))]
     (folder / "report.md").write_text("\n".join(lines) + "\n")
+
+
+def unmarked_note(report: Report) -> str:
+    """Return a sentence on images that pixel-level figures leave out; empty where there are none."""
+    if not report.unmarked:
+        return ""
+    return f"Pixel-level figures leave out {report.unmarked} anomalous without a mask."
 
 
 def cautions(report: Report, dataset: str | None) -> list[str]:

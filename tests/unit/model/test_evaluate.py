@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.evaluate import Scored, measure, resize_mask
+from model.report import unmarked_note
 from model.types import Sample
 
 
@@ -68,6 +69,20 @@ def test_an_unknown_mask_leaves_pixel_figures_undefined() -> None:
     assert np.isnan(report.categories["nut"].defects["dent"].pixel_auroc)
     assert report.macro.pixel_auroc == report.categories["tile"].pixel_auroc
     assert report.macro.pixel_auroc == pytest.approx((96 + 8) / 112)
+
+
+def test_a_missing_mask_among_others_is_left_out_and_counted() -> None:
+    """Data sets hold a few: the rest of their kind is measured, its own pixels count neither way."""
+    unmarked = replace(_sample("nut", "dent", 200), mask=np.zeros((4, 4), dtype=np.bool_))
+    marked = [_sample("nut", None, 10), _sample("nut", "dent", 90)]
+    expected = measure(marked, _brightness_scorer)
+    report = measure([*marked, unmarked], _brightness_scorer)
+    assert report.categories["nut"].pixel_auroc == expected.categories["nut"].pixel_auroc
+    assert report.categories["nut"].pro == expected.categories["nut"].pro
+    assert report.categories["nut"].defects["dent"].images == 2
+    assert (report.unmarked, expected.unmarked) == (1, 0)
+    assert "leave out 1" in unmarked_note(report)
+    assert not unmarked_note(expected)
 
 
 def test_mask_is_resized_without_new_values() -> None:
