@@ -29,9 +29,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 train-nano: $(VENV)/.dev ## train ssvp-nano from scratch and write its bundle: hours on a CPU, resumable
-	$(BIN)/ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
-	$(BIN)/ssvp train --towers runs/ssvp-nano-towers --out runs/ssvp-nano
-	$(BIN)/ssvp export runs/ssvp-nano $(BUNDLE)
+	$(BIN)/ssvp pretrain --config ssvp-nano --seed 2 --out runs/ssvp-nano-towers
+	$(BIN)/ssvp train --towers runs/ssvp-nano-towers --seed 2 --out runs/ssvp-nano
+	$(BIN)/ssvp export runs/ssvp-nano $(BUNDLE) --version 0.2.0
 
 evaluate-nano: $(VENV)/.dev ## measure the shipped bundle on families it was never trained on
 	$(BIN)/ssvp evaluate $(BUNDLE) --data procedural --out runs/evaluate

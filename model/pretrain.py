@@ -69,7 +69,7 @@ class PretrainConfig:
         processes: that train, each on its share of every batch; more than one on the CPU only.
     """
 
-    steps: int = 7200
+    steps: int = 14400
     phases: tuple[Phase, ...] = (Phase(0.5, 0.55, 32), Phase(1.0, 0.45, 12))
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
