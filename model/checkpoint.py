@@ -43,8 +43,12 @@ def load_module(module: nn.Module, path: Path) -> None:
     Raises:
         ValueError: when names or shapes differ, naming the file.
     """
+    _fill(module, load_file(path), path)
+
+
+def _fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     try:
-        module.load_state_dict(load_file(path), strict=True)
+        module.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the model: {error}") from None
 
@@ -91,6 +95,24 @@ def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower 
     if dino is not None:
         load_module(dino.model, folder / DINO_FILE)
     return clip, dino
+
+
+def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Path) -> None:
+    """Fill towers and rarity experts from a finished pretraining, at whatever image size it was.
+
+    Raises:
+        FileNotFoundError: the folder lacks one of them.
+        ValueError: the weights are of another architecture, naming the file.
+    """
+    for name in (CLIP_FILE, DINO_FILE, RARITY_FILE):
+        if not (run / name).exists():
+            raise FileNotFoundError(
+                f"{run / name} is missing: no finished pretraining to start from"
+            )
+    fitted = resized_attention_pool(load_file(run / CLIP_FILE), clip.model)
+    _fill(clip.model, fitted, run / CLIP_FILE)
+    load_module(dino.model, run / DINO_FILE)
+    load_module(rarity, run / RARITY_FILE)
 
 
 def load_untrained(run: Path, config: SSVPConfig) -> SSVP:

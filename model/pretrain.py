@@ -8,7 +8,7 @@ the heads start from them.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from model.checkpoint import (
     HISTORY_FILE,
     RARITY_FILE,
     clear_resume,
+    load_history,
+    load_pretrained,
     load_resume,
     resized_attention_pool,
     save_json,
@@ -33,6 +35,7 @@ from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
 from model.parallel import Part, together
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
+from model.pretrain_recipe import Phase, PretrainConfig
 from model.schedule import cosine_factor, set_learning_rates
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -40,67 +43,28 @@ SAVE_EVERY_S = 60.0
 WARMUP_STEPS = 60
 
 
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of the run at one image size.
-
-    Attributes:
-        scale: image size, as a part of the model's own; 1 in the last phase.
-        share: of all steps.
-        pairs_per_batch: normal/defective pairs a step.
-    """
-
-    scale: float
-    share: float
-    pairs_per_batch: int
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """How to pretrain.
-
-    Attributes:
-        steps: optimiser steps over all phases.
-        phases: image sizes in order; shares add up to 1.
-        learning_rate, weight_decay: of AdamW.
-        ema_decay: of the averaged weights, which are the ones kept.
-        seed: of weights and images.
-        workers: processes that render images, for each process that trains.
-        processes: that train, each on its share of every batch; more than one on the CPU only.
-    """
-
-    steps: int = 14400
-    phases: tuple[Phase, ...] = (Phase(0.5, 0.55, 32), Phase(1.0, 0.45, 12))
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    ema_decay: float = 0.998
-    seed: int = 1
-    workers: int = 2
-    processes: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            ValueError: when a batch does not divide by the processes.
-        """
-        if any(p.pairs_per_batch % self.processes for p in self.phases):
-            raise ValueError(f"pairs_per_batch must be a multiple of processes: {self.processes}")
-
-
 class _Run:
     """One pretraining run: the pair, its average, and how far it is."""
 
     def __init__(
-        self, model: SSVPConfig, config: PretrainConfig, device: torch.device, part: Part
+        self,
+        model: SSVPConfig,
+        config: PretrainConfig,
+        start: Path | None,
+        device: torch.device,
+        part: Part,
     ) -> None:
         self.model, self.config, self.device, self.part = model, config, device, part
+        self.start = start
         self.step = self.pairs_seen = 0
         self.seconds = 0.0
         self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
 
     def build(self, phase: Phase) -> TowerPair:
-        """Build the pair for a phase's image size, going on from the last phase's weights."""
+        """Build the pair for a phase's image size, going on from the last phase's weights.
+
+        The first phase goes on from the towers and rarity experts of `start`, where there is one.
+        """
         size = self.size_px(phase)
         sized = replace(self.model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
         pair = TowerPair(sized).to(memory_format=torch.channels_last)
@@ -109,6 +73,8 @@ class _Run:
             fitted = resized_attention_pool(clip, pair.clip.model)
             key = "visual.attnpool.positional_embedding"
             pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
+        elif self.start is not None:
+            load_pretrained(pair.clip, pair.dino, pair.rarity, self.start)
         return pair.to(self.device)
 
     def size_px(self, phase: Phase) -> int:
@@ -134,6 +100,7 @@ def pretrain(
     run_dir: Path,
     device: torch.device,
     progress: Progress,
+    start: Path | None = None,
 ) -> None:
     """Train both towers and write them to a run folder; goes on where an earlier call was stopped.
 
@@ -143,15 +110,19 @@ def pretrain(
         run_dir: receives the towers' and the rarity experts' weights, `config.json`, `history.json`.
         device: where to train.
         progress: called after each step with step, total steps and the losses.
+        start: run folder of a finished pretraining of the same architecture to start from, or None to start
+            from random weights. The probes and the optimiser start anew either way.
 
     Raises:
-        ValueError: when several processes are asked for on another device than the CPU.
+        ValueError: when several processes are asked for on another device than the CPU, or the weights to
+            start from are of another architecture.
+        FileNotFoundError: `start` holds no towers.
     """
     if config.processes > 1 and device.type != "cpu":
         raise ValueError(f"several processes train on the CPU only, not on {device}")
     run_dir.mkdir(parents=True, exist_ok=True)
-    with together(config.processes, _pretrain_part, model, config, run_dir, device) as part:
-        run = _pretrain_part(part, model, config, run_dir, device, progress)
+    with together(config.processes, _pretrain_part, model, config, start, run_dir, device) as part:
+        run = _pretrain_part(part, model, config, start, run_dir, device, progress)
     pair = run.build(config.phases[-1])
     save_module(pair.clip.model, run_dir / CLIP_FILE)
     save_module(pair.dino.model, run_dir / DINO_FILE)
@@ -170,12 +141,13 @@ def _pretrain_part(
     part: Part,
     model: SSVPConfig,
     config: PretrainConfig,
+    start: Path | None,
     run_dir: Path,
     device: torch.device,
     progress: Progress = _silent,
 ) -> _Run:
     torch.manual_seed(config.seed)  # the same first weights in every process
-    run = _Run(model, config, device, part)
+    run = _Run(model, config, start, device, part)
     saved = load_resume(run_dir, device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
@@ -283,9 +255,11 @@ def _progress(run: _Run) -> dict[str, Any]:
 
 
 def _history(run: _Run) -> dict[str, Any]:
+    before = {} if run.start is None else {"start": load_history(run.start).get("pretrain")}
     return {
         "recipe": asdict(run.config),
         "images": 2 * run.pairs_seen,
         "training_hours": round(run.seconds / 3600, 2),
         "device": str(run.device),
+        **before,
     }

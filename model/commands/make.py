@@ -1,8 +1,7 @@
 """Make a model: pretrain, train, export."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -29,6 +28,13 @@ def pretrain(
     config: Preset = "ssvp-nano",
     out: Out = Path("runs/ssvp-nano-towers"),
     steps: Annotated[int | None, typer.Option(help="Override the recipe's steps.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Override the recipe's learning rate.")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Run folder of a finished pretraining to go on from, with new images."),
+    ] = None,
     device: Device = "auto",
     workers: Workers = 1,
     processes: Annotated[
@@ -40,15 +46,17 @@ def pretrain(
 
     Example: ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
     """
-    from model.pretrain import PretrainConfig, pretrain
+    from model.pretrain import pretrain
+    from model.pretrain_recipe import PretrainConfig
 
     where = device_named(device)
     if processes is None:  # a fixed number, so that every CPU trains the same model
         processes = 4 if where.type == "cpu" else 1
-    recipe = PretrainConfig(seed=seed, workers=workers, processes=processes)
-    recipe = recipe if steps is None else replace(recipe, steps=steps)
-    with progress_bar("pretrain") as progress:
-        pretrain(preset_named(config), recipe, out, where, progress)
+    asked = {"steps": steps, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
+    recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
+    with one_line_errors(), progress_bar("pretrain") as progress:
+        pretrain(preset_named(config), recipe, out, where, progress, start)
 
 
 def train(

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from model import checkpoint, pretrain
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
-from model.pretrain import Phase, PretrainConfig
 from model.pretrain_objective import balanced_bce, contrastive_loss, image_loss
+from model.pretrain_recipe import Phase, PretrainConfig
 from model.ssvp.heads import SSVPHeads
 from tests.configs import MICRO, TINY_VIT
 
@@ -62,6 +62,30 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_a_run_goes_on_from_another_runs_towers(tmp_path: Path) -> None:
+    """Training on at a rate of nearly nothing keeps the weights and records both runs."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    pretrain.pretrain(MICRO, QUICK, first, CPU, _ignore)
+    still = replace(QUICK, learning_rate=1e-9, seed=2)
+    pretrain.pretrain(MICRO, still, second, CPU, _ignore, start=first)
+    before, after = _weights(first), _weights(second)
+    moving = ("num_batches_tracked", "running_mean", "running_var")
+    resized = "attnpool.positional_embedding"  # through half the image size and back
+    for name in before:
+        if not name.endswith((*moving, resized)):
+            torch.testing.assert_close(before[name], after[name], atol=1e-6, rtol=0.0)
+    rarity = [load_file(run / checkpoint.RARITY_FILE) for run in (first, second)]
+    assert all(torch.allclose(v, rarity[1][k], atol=1e-6) for k, v in rarity[0].items())
+    record = checkpoint.load_history(second)["pretrain"]
+    assert record["start"] == checkpoint.load_history(first)["pretrain"]
+
+
+def test_a_start_without_towers_is_refused(tmp_path: Path) -> None:
+    """A folder that is no finished pretraining is named before a step is made."""
+    with pytest.raises(FileNotFoundError, match=r"clip\.safetensors is missing"):
+        pretrain.pretrain(MICRO, QUICK, tmp_path / "run", CPU, _ignore, start=tmp_path)
 
 
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
