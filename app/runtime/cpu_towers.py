@@ -12,15 +12,21 @@ from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
 from model.backbones.features import TowerFeatures
 from model.backbones.inference import optimised
+from model.backbones.traced import TracedTower
+from model.config import SSVPConfig
 from model.preprocess import TowerImages
 
 
 class CpuTowers:
     """CLIP and DINO, frozen, ready for batches. May be called from several threads at once."""
 
-    def __init__(self, clip: ClipTower, dino: DinoTower | None, dtype: torch.dtype) -> None:
-        self._clip = optimised(clip, dtype)
-        self._dino = None if dino is None else optimised(dino, dtype)
+    def __init__(
+        self, clip: ClipTower, dino: DinoTower | None, config: SSVPConfig, dtype: torch.dtype
+    ) -> None:
+        self._clip = TracedTower(optimised(clip, dtype), config.clip_size_px)
+        self._dino = (
+            None if dino is None else TracedTower(optimised(dino, dtype), config.dino_size_px)
+        )
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="ssvp-clip")
 
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
@@ -44,5 +50,4 @@ class CpuTowers:
     def _clip_tokens(self, images: TowerImages, threads: int) -> TowerFeatures:
         torch.set_num_threads(threads)
         with torch.inference_mode():  # a thread's own too
-            tokens: TowerFeatures = self._clip(images.clip)
-            return tokens
+            return self._clip(images.clip)

@@ -88,7 +88,7 @@ class SSVPRuntime:
         self._towers: GraphedTowers | CpuTowers = (
             GraphedTowers(Towers(self._clip, dino, device, dtype), config, device)
             if device.type == "cuda"
-            else CpuTowers(self._clip, dino, dtype)
+            else CpuTowers(self._clip, dino, config, dtype)
         )
         self._threads = threads
         self._lanes = min(threads, max_batch) if device.type == "cpu" else 1

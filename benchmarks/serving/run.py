@@ -81,8 +81,14 @@ def _closed(servers: Sequence[Visit], seconds: float) -> list[Bout]:
     ]
 
 
+def _rotated(servers: Sequence[Visit], number: int) -> list[Visit]:
+    """Let another server begin each round: what comes just before leaves its traces in caches and clocks."""
+    first = number % len(servers)
+    return [*servers[first:], *servers[:first]]
+
+
 def _open(servers: Sequence[Visit], number: int, seconds: float) -> list[Bout]:
-    """Put every rate on every server; 100 % is what the first reaches just before."""
+    """Put every rate on every server; 100 % is what the first of them reaches just before."""
     bouts = []
     for share in SHARES:
         with servers[0].awake():
@@ -91,7 +97,7 @@ def _open(servers: Sequence[Visit], number: int, seconds: float) -> list[Bout]:
         print(f"100 % is {capacity:.1f} images a second", flush=True)
         rate = share * capacity
         bouts += _in_turn(
-            servers,
+            _rotated(servers, number),
             lambda s, share=share, rate=rate: s.open(share, rate, number, seconds),  # type: ignore[misc]
         )
     return bouts
@@ -171,7 +177,7 @@ def main() -> None:
     if options.check:
         return
     with _all(peers, 0.0, on) as servers:
-        closed = [_closed(servers, options.seconds) for _ in range(options.rounds)]
+        closed = [_closed(_rotated(servers, n), options.seconds) for n in range(options.rounds)]
     with _all(peers, on.deadline_s, on) as servers:
         opened = [_open(servers, n, options.open_seconds) for n in range(options.rounds)]
     rounds = [[*c, *o] for c, o in zip(closed, opened, strict=True)]

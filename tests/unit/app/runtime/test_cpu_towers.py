@@ -30,7 +30,9 @@ def images() -> TowerImages:
 def towers() -> CpuTowers:
     """Random ones."""
     torch.manual_seed(0)
-    return CpuTowers(ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), torch.float32)
+    return CpuTowers(
+        ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), TINY_VIT, torch.float32
+    )
 
 
 def _flat(tokens: TowerTokens) -> list[Tensor]:
@@ -62,7 +64,7 @@ def test_side_by_side_they_say_the_same(
 def test_a_model_without_dino_has_clips_tokens(images: TowerImages) -> None:
     """With any number of threads."""
     before = torch.get_num_threads()
-    clip_only = CpuTowers(ClipTower(TINY_VIT).eval(), None, torch.float32)
+    clip_only = CpuTowers(ClipTower(TINY_VIT).eval(), None, TINY_VIT, torch.float32)
     try:
         with torch.inference_mode():
             tokens = clip_only(images, 2)
@@ -76,7 +78,9 @@ def test_a_failure_waits_for_the_other_tower(
     images: TowerImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next batch would meet it on the same cores."""
-    towers = CpuTowers(ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), torch.float32)
+    towers = CpuTowers(
+        ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), TINY_VIT, torch.float32
+    )
     ended = threading.Event()
 
     def slow(_images: Tensor) -> None:
@@ -86,8 +90,8 @@ def test_a_failure_waits_for_the_other_tower(
     def fail(_images: Tensor) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(towers._clip, "forward", slow)
-    monkeypatch.setattr(towers._dino, "forward", fail)
+    monkeypatch.setattr(towers, "_clip", slow)
+    monkeypatch.setattr(towers, "_dino", fail)
     before = torch.get_num_threads()
     try:
         with pytest.raises(ValueError, match="no"):
