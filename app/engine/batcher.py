@@ -71,7 +71,8 @@ class Batcher:
         """
         self._runtime, self._limits, self._on_batch = runtime, limits, on_batch
         self._on_death = on_death
-        self._computer = Computer(runtime, math.ceil(limits.max_batch / runtime.lanes))
+        share = math.ceil(limits.max_batch / runtime.lanes)
+        self._computer = Computer(runtime, min(share, runtime.useful_batch))
         self._clock = BatchClock(self._computer.max_batch)
         self._loop = asyncio.get_running_loop()
         self._warm: asyncio.Future[None] = self._loop.create_future()

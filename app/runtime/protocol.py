@@ -99,6 +99,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def useful_batch(self) -> int:
+        """How many images gain by being computed together in a lane; all of a batch wait for its last."""
+        ...
+
+    @property
     def info(self) -> ModelInfo:
         """Describe the loaded bundle."""
         ...

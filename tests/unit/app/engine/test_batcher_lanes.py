@@ -53,6 +53,22 @@ async def test_lanes_share_what_waits() -> None:
     await batcher.stop(5)
 
 
+async def test_a_batch_is_no_larger_than_is_useful() -> None:
+    """However many wait, and whatever the limit allows."""
+    runtime = FakeRuntime()
+    runtime.useful_batch = 2
+    runtime.gate.clear()
+    batcher = await _lanes(runtime, lanes=1)
+    first = _submit(batcher, 0.0)
+    await until(lambda: runtime.calls == 1)
+    rest = _submit(batcher, 0.25, 0.375, 0.5, 0.625, 0.75)
+    await until(lambda: batcher.depth == 5)
+    runtime.gate.set()
+    await asyncio.gather(*first, *rest)
+    assert [len(batch) for batch in runtime.batches] == [1, 2, 2, 1]
+    await batcher.stop(5)
+
+
 async def test_a_lone_image_has_all_cores_and_always_the_same_thread() -> None:
     """A thread that has used several cores keeps helpers: one such thread is enough."""
     runtime = FakeRuntime()
