@@ -37,9 +37,7 @@ from model.ssvp.exportable import head_input_names, head_inputs
 from model.ssvp.model import build_prompts
 
 TEXT_CACHE_SIZE = 1024
-CPU_BATCH = (
-    2  # images on one core: four get 2 % more done and have the slowest answers come a fifth later
-)
+CPU_BATCH = 2  # images a core: four get no more done, the slowest answers come 15 % later
 
 
 def choose_device(name: str) -> torch.device:
