@@ -34,6 +34,7 @@ from model.checkpoint import (
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
 from model.parallel import Part, together
+from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
 from model.schedule import cosine_factor, set_learning_rates
@@ -227,7 +228,7 @@ def _step(
     pair: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer, grid: int
 ) -> dict[str, float]:
     device = next(pair.parameters()).device
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with autocast(device):
         outputs: PretrainOutputs = pair(batch.images.to(device), batch.captions)
     losses = pretrain_losses(outputs, batch, grid)
     optimizer.zero_grad(set_to_none=True)

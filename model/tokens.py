@@ -19,6 +19,7 @@ from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.data.images import ImageBatch, read_row
 from model.data.row import ManifestRow
+from model.precision import autocast
 from model.preprocess import TowerImages
 from model.ssvp.model import SSVP
 
@@ -46,8 +47,8 @@ class TokenBatch:
 def run_towers(
     model: SSVP, images: TowerImages, device: torch.device
 ) -> tuple[TowerFeatures, TowerFeatures | None]:
-    """Run the towers in bf16 and return their tokens in fp32, the precision of the heads."""
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    """Run the towers in bf16 where that is faster; return their tokens in fp32, the precision of the heads."""
+    with autocast(device):
         clip, dino = model.features(images.to(device))
     return clip.float(), None if dino is None else dino.float()
 
