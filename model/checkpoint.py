@@ -26,6 +26,7 @@ RARITY_FILE = "rarity.safetensors"
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
 RESUME_FILE = "resume.pt"
+CONTEXT = "context."  # names of the context expert's weights within the rarity experts'
 
 
 def save_module(module: nn.Module, path: Path) -> None:
@@ -100,6 +101,8 @@ def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower 
 def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Path) -> None:
     """Fill towers and rarity experts from a finished pretraining, at whatever image size it was.
 
+    A run from before there was a context expert leaves that one as it is.
+
     Raises:
         FileNotFoundError: the folder lacks one of them.
         ValueError: the weights are of another architecture, naming the file.
@@ -112,7 +115,9 @@ def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Pa
     fitted = resized_attention_pool(load_file(run / CLIP_FILE), clip.model)
     _fill(clip.model, fitted, run / CLIP_FILE)
     load_module(dino.model, run / DINO_FILE)
-    load_module(rarity, run / RARITY_FILE)
+    found = load_file(run / RARITY_FILE)
+    own = {k: v for k, v in rarity.state_dict().items() if k.startswith(CONTEXT)}
+    _fill(rarity, own | found, run / RARITY_FILE)
 
 
 def load_untrained(run: Path, config: SSVPConfig) -> SSVP:

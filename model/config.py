@@ -62,6 +62,8 @@ class SSVPConfig:
         temperature: start of the learned softmax temperature tau (D8).
         rarity_experts: add the in-image outlier maps as experts of AnomalyMoE (D16).
         rarity_width: learned width in which rarity is measured, at each level.
+        context_layers: layers of a third such expert, which reads cells beside their neighbours; 0: none.
+        context_width: their channels.
         map_size_px: side of the anomaly map that leaves the heads.
         smoothing_sigma_px: standard deviation of the Gaussian on that map (D14).
     """
@@ -100,6 +102,8 @@ class SSVPConfig:
     temperature: float = 0.07
     rarity_experts: bool = False
     rarity_width: int = 24
+    context_layers: int = 0
+    context_width: int = 128
     smoothing_sigma_px: float = 4.0
 
     def __post_init__(self) -> None:
@@ -240,6 +244,7 @@ SSVP_NANO = SSVPConfig(
     gamma=0.8,  # class tokens of towers this small know little
     rarity_experts=True,
     rarity_width=16,
+    context_layers=3,
     smoothing_sigma_px=4.0,
 )
 

@@ -14,8 +14,7 @@ from model.backbones.dinov3 import DinoTower
 from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.data.stream import Batch
-from model.losses import class_balanced_mean, mask_on
-from model.ssvp.rarity import RarityExperts, paired_levels
+from model.ssvp.rarity import build_rarity, paired_levels
 
 TOP_CELLS = 3  # whose mean log-odds judge an image
 
@@ -29,8 +28,7 @@ class TowerPair(nn.Module):
         self.dino = DinoTower(config)
         self.clip_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.clip.level_widths)
         self.dino_probes = nn.ModuleList(nn.Linear(w, 1) for w in self.dino.level_widths)
-        both = zip(self.clip.level_widths, self.dino.level_widths, strict=True)
-        self.rarity = RarityExperts(tuple(c + d for c, d in both), config.rarity_width, config.grid)
+        self.rarity = build_rarity(config, self.clip.level_widths, self.dino.level_widths)
 
     def forward(self, images: Tensor, captions: list[str]) -> "PretrainOutputs":
         """Run both towers, their probes and the captions."""
@@ -43,7 +41,7 @@ class TowerPair(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # inverses need their digits
             rarity = self.rarity.logits(paired_levels(clip, dino))
         maps = [_probe(clip, self.clip_probes), _probe(dino, self.dino_probes), rarity]
-        each = torch.cat([m.float() for m in maps], dim=-1)  # [B, N, 4]
+        each = torch.cat([m.float() for m in maps], dim=-1)  # [B, N, 2 + experts]
         return PretrainOutputs(contrast, torch.cat([each, each.sum(dim=-1, keepdim=True)], dim=-1))
 
 
@@ -53,7 +51,7 @@ class PretrainOutputs:
 
     Attributes:
         contrast: image-text logits `[B, B]`.
-        maps: log-odds of a defect `[B, N, 5]`: CLIP's probe, DINO's, two rarity experts, their sum.
+        maps: log-odds of a defect `[B, N, M]`: CLIP's probe, DINO's, each rarity expert's, their sum.
     """
 
     contrast: Tensor
@@ -75,13 +73,40 @@ def contrastive_loss(logits: Tensor, states: list[str]) -> Tensor:
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
 
-def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the cross-entropy over defective and over normal cells, each counting half.
+@dataclass(frozen=True, eq=False)
+class CellTargets:
+    """What the masks say of the grid's cells, floats of 0 and 1, `[B, N]` each.
 
-    Defects cover few cells: unbalanced, "nowhere" is the easiest answer and the towers learn nothing.
+    Attributes:
+        anomalous: a line one pixel wide could cross the cell within the defect, or no cell has more of it.
+        normal: nothing of a defect. A cell that a defect only grazes is neither.
     """
-    return class_balanced_mean(
-        F.binary_cross_entropy_with_logits(logits, target, reduction="none"), target
+
+    anomalous: Tensor
+    normal: Tensor
+
+
+def cell_targets(masks: Tensor, grid: int) -> CellTargets:
+    """Judge the cells of bool masks `[B, H, W]`."""
+    covered = F.adaptive_avg_pool2d(masks[:, None].float(), grid).flatten(1)  # [B, N]
+    most = covered.amax(dim=1, keepdim=True)
+    enough = most.clamp(max=grid / masks.shape[-1])
+    return CellTargets(((covered >= enough) & (most > 0.0)).float(), (covered == 0.0).float())
+
+
+def dense_loss(logits: Tensor, targets: CellTargets) -> Tensor:
+    """Return the cross-entropy of `[B, N, M]` log-odds over cells, defects and normal cells counting half each.
+
+    Defects cover few cells: unweighted, "nowhere" is the easiest answer. Each image's defect counts alike,
+    whatever its size, or the towers would learn the large ones only.
+    """
+    missed = F.softplus(-logits)  # what an anomalous cell costs
+    share = targets.anomalous / targets.anomalous.sum(dim=1, keepdim=True).clamp_min(1.0)
+    defects = targets.anomalous.amax(dim=1).sum().clamp_min(1.0)
+    alarmed = F.softplus(logits)  # what a normal cell costs
+    return 0.5 * (
+        (missed.mean(dim=-1) * share).sum() / defects
+        + (alarmed.mean(dim=-1) * targets.normal).sum() / targets.normal.sum().clamp_min(1.0)
     )
 
 
@@ -90,7 +115,7 @@ def image_loss(maps: Tensor, label: Tensor) -> Tensor:
 
     Cells alone teach where a defect is, not that a sound part's oddest cell must stay below it.
     """
-    worst = maps.topk(TOP_CELLS, dim=1).values.mean(dim=1)  # [B, 5]
+    worst = maps.topk(TOP_CELLS, dim=1).values.mean(dim=1)  # [B, M]
     judged = F.binary_cross_entropy_with_logits(worst, label[:, None].expand_as(worst))
     normal, anomalous = worst.unflatten(0, (-1, 2)).unbind(dim=1)  # twins stand side by side
     return judged + F.softplus(normal - anomalous).mean()
@@ -99,9 +124,8 @@ def image_loss(maps: Tensor, label: Tensor) -> Tensor:
 def pretrain_losses(outputs: PretrainOutputs, batch: Batch, grid: int) -> dict[str, Tensor]:
     """Return each term; their plain sum is what is minimised."""
     masks = batch.masks.to(outputs.maps.device)
-    target = mask_on(masks, grid).flatten(1)[..., None].expand_as(outputs.maps)  # [B, N, 5]
     return {
         "contrast": 0.3 * contrastive_loss(outputs.contrast, batch.states),
-        "dense": 4.0 * balanced_bce(outputs.maps, target),
+        "dense": 4.0 * dense_loss(outputs.maps, cell_targets(masks, grid)),
         "image": image_loss(outputs.maps, masks.flatten(1).any(dim=1).float()),
     }

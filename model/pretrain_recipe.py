@@ -18,6 +18,11 @@ class Phase:
     pairs_per_batch: int
 
 
+def phases_of(half_size: float) -> tuple[Phase, Phase]:
+    """Return the phases that give this share of the steps to images of half the size: many, but small."""
+    return Phase(0.5, half_size, 32), Phase(1.0, 1.0 - half_size, 12)
+
+
 @dataclass(frozen=True)
 class PretrainConfig:
     """How to pretrain.
@@ -33,7 +38,7 @@ class PretrainConfig:
     """
 
     steps: int = 14400
-    phases: tuple[Phase, ...] = (Phase(0.5, 0.55, 32), Phase(1.0, 0.45, 12))
+    phases: tuple[Phase, ...] = phases_of(0.55)
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998

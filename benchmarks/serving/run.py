@@ -4,10 +4,11 @@
     .venv/bin/python -m benchmarks.serving.run --tune
     .venv/bin/python -m benchmarks.serving.run --rounds 3 --out benchmarks/serving/results/NAME.json
 
-Linux, four cores or more: servers run on --server-cores, the load on --client-cores. All servers are started,
-then each load is put on one after the other while the others are stopped (SIGSTOP), so that a machine's drift
-touches all alike; quote ratios within rounds. Open loops have one rate for all servers: a share of what this
-service reached just before in a closed loop of 32 clients.
+Linux, two cores or more: servers run on --server-cores, the load on --client-cores, which are two of their own
+where there are four; on fewer the load shares the servers' two and takes a fortieth of them. All servers are
+started, then each load is put on one after the other while the others are stopped (SIGSTOP), so that a drift of
+the machine touches all alike; quote ratios within rounds. Open loops have one rate for all servers: a share of
+what this service reached just before in a closed loop of 32 clients.
 """
 
 import argparse
@@ -145,7 +146,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--open-seconds", type=float, default=10.0, help="of each open loop")
     parser.add_argument("--warm-up-seconds", type=float, default=5.0)
     parser.add_argument("--deadline-seconds", type=float, default=1.0)
-    parser.add_argument("--server-cores", default="2,3")
+    shared = len(os.sched_getaffinity(0)) < 4
+    parser.add_argument("--server-cores", default="0,1" if shared else "2,3")
     parser.add_argument("--client-cores", default="0,1")
     parser.add_argument("--port", type=int, default=8150)
     parser.add_argument("--out", type=Path, help="JSON to write")

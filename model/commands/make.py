@@ -31,6 +31,9 @@ def pretrain(
     learning_rate: Annotated[
         float | None, typer.Option(help="Override the recipe's learning rate.")
     ] = None,
+    half_size: Annotated[
+        float | None, typer.Option(help="Share of the steps on images of half the size.")
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(help="Run folder of a finished pretraining to go on from, with new images."),
@@ -47,12 +50,13 @@ def pretrain(
     Example: ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
     """
     from model.pretrain import pretrain
-    from model.pretrain_recipe import PretrainConfig
+    from model.pretrain_recipe import PretrainConfig, phases_of
 
     where = device_named(device)
     if processes is None:  # a fixed number, so that every CPU trains the same model
         processes = 4 if where.type == "cpu" else 1
-    asked = {"steps": steps, "learning_rate": learning_rate}
+    phases = None if half_size is None else phases_of(half_size)
+    asked = {"steps": steps, "learning_rate": learning_rate, "phases": phases}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
     with one_line_errors(), progress_bar("pretrain") as progress:

@@ -12,7 +12,7 @@ from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.ssvp.anomaly_map import AnomalyMap
 from model.ssvp.hsvs import HSVS
-from model.ssvp.rarity import RarityExperts, paired_levels
+from model.ssvp.rarity import RarityExperts, build_rarity, paired_levels
 from model.ssvp.vcpg import VCPG, PromptRefinement
 from model.ssvp.vtam import VTAM, AnomalyScores
 
@@ -92,13 +92,12 @@ class SSVPHeads(Heads):
             )
         self.rarity: RarityExperts | None = None
         if config.rarity_experts:
-            paired = tuple(c + d for c, d in zip(widths.clip, widths.dino, strict=True))
-            self.rarity = RarityExperts(paired, config.rarity_width, config.grid)
+            self.rarity = build_rarity(config, widths.clip, widths.dino)
         self.vtam = VTAM(
             widths.joint,
             config.levels,
             normal_prompts=config.normal_prompts,
-            extra_experts=RarityExperts.experts if config.rarity_experts else 0,
+            extra_experts=0 if self.rarity is None else self.rarity.experts,
             local_topk=config.local_topk,
             gamma=config.gamma,
             temperature=config.temperature,

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.backbones.features import TowerFeatures
+from model.config import SSVPConfig
+from model.ssvp.context import ContextExpert
 
+DISTANCES = 2  # Mahalanobis and isolation
 FACTS = 4  # what is read of a distance, see `_facts`
 READER_WIDTH = 32
 NEIGHBOURS = 5
@@ -64,29 +67,48 @@ def isolation_map(tokens: Tensor, neighbours: Tensor) -> Tensor:
 
 
 class RarityExperts(nn.Module):
-    """Two maps of rarity per image, each as the probability that the patch is anomalous.
+    """Maps of rarity per image, each as the probability that the patch is anomalous.
 
     Rarity is measured at each level, on the tokens of both towers. Distances are read beside their own mean and
     spread over the image (five times the usual distance says more than the distance itself) and beside the
-    token: the edge of a part is rare in its image and still no defect. Each level's log-odds add up.
+    token: the edge of a part is rare in its image and still no defect. Each level's log-odds add up. A third
+    map is the context expert's, who reads the same and all tokens, of a cell and of those around it.
 
     Args:
         token_widths: channels of each level's tokens, both towers' side by side.
         width: learned width in which rarity is measured.
         grid: cells a side.
+        context_layers: layers of the context expert; 0 for none.
+        context_width: their channels.
+
+    Attributes:
+        experts: how many maps there are.
     """
 
     neighbours: Tensor
-    experts = 2
 
-    def __init__(self, token_widths: tuple[int, ...], width: int, grid: int) -> None:
+    def __init__(
+        self,
+        token_widths: tuple[int, ...],
+        width: int,
+        grid: int,
+        context_layers: int = 0,
+        context_width: int = 0,
+    ) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(w, width) for w in token_widths)
-        self.read = nn.ModuleList(_reader(width, self.experts) for _ in token_widths)
+        self.read = nn.ModuleList(_reader(width) for _ in token_widths)
         self.register_buffer("neighbours", neighbour_mask(grid, NEIGHBOURHOOD), persistent=False)
+        self.experts = DISTANCES
+        self.context: ContextExpert | None = None
+        if context_layers:
+            self.experts += 1
+            self.context = ContextExpert(
+                token_widths, _fact_width(width), context_width, context_layers, grid
+            )
 
     def logits(self, levels: tuple[Tensor, ...]) -> Tensor:
-        """Return log-odds `[B, N, 2]` from the tokens of all levels, `[B, N, C_l]` each."""
+        """Return log-odds `[B, N, experts]` from the tokens of all levels, `[B, N, C_l]` each."""
         tokens = torch.stack([p(t) for p, t in zip(self.project, levels, strict=True)])
         flat = tokens.flatten(0, 1)  # [L * B, N, width]: all levels' inverses at once
         distances = (mahalanobis_map(flat), isolation_map(flat, self.neighbours))
@@ -94,11 +116,24 @@ class RarityExperts(nn.Module):
         facts = torch.cat([*map(_facts, distances), appearance], dim=-1)
         by_level = facts.unflatten(0, tokens.shape[:2])  # [L, B, N, F]
         each = [read(f) for read, f in zip(self.read, by_level, strict=True)]
-        return torch.stack(each).sum(dim=0)
+        logits = torch.stack(each).sum(dim=0)  # [B, N, 2]
+        if self.context is None:
+            return logits
+        return torch.cat([logits, self.context(levels, by_level)], dim=-1)
 
     def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
-        """Return probabilities `[B, N, 2]`."""
+        """Return probabilities `[B, N, experts]`."""
         return torch.sigmoid(self.logits(levels))
+
+
+def build_rarity(
+    config: SSVPConfig, clip_widths: tuple[int, ...], dino_widths: tuple[int, ...]
+) -> RarityExperts:
+    """Build the experts of a config for the channels of both towers' levels."""
+    paired = tuple(c + d for c, d in zip(clip_widths, dino_widths, strict=True))
+    return RarityExperts(
+        paired, config.rarity_width, config.grid, config.context_layers, config.context_width
+    )
 
 
 def paired_levels(clip: TowerFeatures, dino: TowerFeatures) -> tuple[Tensor, ...]:
@@ -107,10 +142,15 @@ def paired_levels(clip: TowerFeatures, dino: TowerFeatures) -> tuple[Tensor, ...
     return tuple(torch.cat([c.float(), d.float()], dim=-1) for c, d in pairs)
 
 
-def _reader(width: int, experts: int) -> nn.Sequential:
-    facts = 2 * FACTS + width
+def _fact_width(width: int) -> int:
+    return DISTANCES * FACTS + width
+
+
+def _reader(width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(facts, READER_WIDTH), nn.GELU(), nn.Linear(READER_WIDTH, experts)
+        nn.Linear(_fact_width(width), READER_WIDTH),
+        nn.GELU(),
+        nn.Linear(READER_WIDTH, DISTANCES),
     )
 
 

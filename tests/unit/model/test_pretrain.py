@@ -11,7 +11,13 @@ from safetensors.torch import load_file
 from model import checkpoint, pretrain
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
-from model.pretrain_objective import balanced_bce, contrastive_loss, image_loss
+from model.pretrain_objective import (
+    CellTargets,
+    cell_targets,
+    contrastive_loss,
+    dense_loss,
+    image_loss,
+)
 from model.pretrain_recipe import Phase, PretrainConfig
 from model.ssvp.heads import SSVPHeads
 from tests.configs import MICRO, TINY_VIT
@@ -124,13 +130,40 @@ def test_captions_of_the_same_state_are_equally_right() -> None:
     assert float(contrastive_loss(wrong, states)) > float(contrastive_loss(sure, states)) + 1.0
 
 
-def test_balanced_loss_weighs_few_defective_cells_like_many_normal_ones() -> None:
-    """Missing the only defective cell of a hundred costs half of the whole loss."""
-    target = torch.zeros(100)
-    target[0] = 1.0
-    blind = torch.logit(torch.full((100,), 0.1))
-    expected = 0.5 * (-torch.tensor(0.1).log() - torch.tensor(0.9).log())
-    assert float(balanced_bce(blind, target)) == pytest.approx(float(expected), rel=1e-4)
+def test_cells_are_anomalous_where_a_line_could_cross_them_and_neither_where_a_defect_grazes() -> (
+    None
+):
+    """Of 4 px cells: three quarters covered, a line through, one pixel of 16, nothing."""
+    mask = torch.zeros(2, 8, 8, dtype=torch.bool)
+    mask[0, :4, :3] = True
+    mask[0, 4:, 1] = True
+    mask[0, 0, 4] = True
+    found = cell_targets(mask, 2)
+    assert found.anomalous.tolist() == [[1.0, 0.0, 1.0, 0.0], [0.0] * 4]
+    assert found.normal.tolist() == [[0.0, 0.0, 0.0, 1.0], [1.0] * 4]
+
+
+def test_the_smallest_defect_still_marks_the_cell_it_covers_most() -> None:
+    """One pixel is less than a line across a cell, but the image is not without a defect."""
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, 5, 6] = True
+    assert cell_targets(mask, 2).anomalous.tolist() == [[0.0, 0.0, 0.0, 1.0]]
+
+
+def test_each_defect_counts_alike_and_all_of_them_like_all_normal_cells() -> None:
+    """By hand: missing a defect of one cell costs what missing one of four does."""
+    anomalous = torch.zeros(2, 100)
+    anomalous[0, 0] = 1.0
+    anomalous[1, :4] = 1.0
+    targets = CellTargets(anomalous, 1.0 - anomalous)
+    logits = torch.full((2, 100, 3), 2.0) * (2.0 * anomalous - 1.0)[..., None]
+    right, wrong = np.log1p(np.exp(-2.0)), np.log1p(np.exp(2.0))
+    assert float(dense_loss(logits, targets)) == pytest.approx(right, rel=1e-5)
+    for image, cells in ((0, 1), (1, 4)):
+        missed = logits.clone()
+        missed[image, :cells] = -2.0
+        expected = 0.5 * (0.5 * (right + wrong) + right)
+        assert float(dense_loss(missed, targets)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_image_loss_judges_the_worst_cells_and_the_order_of_twins() -> None:
@@ -178,3 +211,16 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     checkpoint.save_module(ClipTower(TINY_VIT).model, path)
     with pytest.raises(ValueError, match=r"clip\.safetensors does not fit"):
         checkpoint.load_module(ClipTower(MICRO).model, path)
+
+
+def test_a_run_without_a_context_expert_is_a_start_for_one_with_it(tmp_path: Path) -> None:
+    """Towers and both distances' readers are taken over; the context expert starts at random."""
+    older = replace(MICRO, context_layers=0)
+    pretrain.pretrain(older, QUICK, tmp_path / "older", CPU, _ignore)
+    still = replace(QUICK, steps=2, learning_rate=0.0, ema_decay=0.0)
+    pretrain.pretrain(MICRO, still, tmp_path / "newer", CPU, _ignore, tmp_path / "older")
+    before = load_file(tmp_path / "older" / checkpoint.RARITY_FILE)
+    after = load_file(tmp_path / "newer" / checkpoint.RARITY_FILE)
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    assert {k for k in after if k not in before}
+    assert all(k.startswith("context.") for k in after if k not in before)
