@@ -70,5 +70,9 @@ def load_runtime(settings: Settings) -> Runtime:
     from app.runtime import ssvp  # torch takes seconds to import; /livez answers meanwhile
 
     return ssvp.load_runtime(
-        settings.bundle, settings.device, settings.precision, settings.max_batch
+        settings.bundle,
+        settings.device,
+        settings.precision,
+        settings.max_batch,
+        compiled=settings.compile,
     )

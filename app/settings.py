@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         default="auto", description="Of the towers; auto: fp16 on a GPU, fp32 on a CPU."
     )
+    compile: bool = Field(
+        default=False,
+        description="Compile the towers for the GPU at each start: minutes, and a C compiler is needed.",
+    )
     image_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders image_path may name files in, separated by commas."
     )

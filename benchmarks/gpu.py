@@ -1,6 +1,6 @@
 """All there is to measure on a GPU in one call: what the device can do, and what is made of it.
 
-    .venv/bin/python -m benchmarks.gpu [--config ssvp-large | --bundle FOLDER] [--precision fp16]
+    .venv/bin/python -m benchmarks.gpu [--config ssvp-large | --bundle FOLDER] [--precision fp16] [--compile]
 
 Without a bundle one with random weights is exported: its time and memory are those of a trained one. Each line
 is the fastest of several tries; the device's matrix ceiling stands first, so that the rest can be read as a
@@ -109,13 +109,16 @@ def main() -> None:
     parser.add_argument("--config", default="ssvp-large", choices=list(PRESETS))
     parser.add_argument("--bundle", help="folder or shipped name instead of random weights")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "fp16", "bf16"])
+    parser.add_argument("--compile", action="store_true", help="compile the towers")
     parser.add_argument("--no-service", action="store_true", help="leave out the HTTP service")
     options = parser.parse_args()
     ceiling = print_device()
     with tempfile.TemporaryDirectory() as folder:
         bundle = options.bundle or str(write_random_bundle(options.config, Path(folder)))
         began = time.perf_counter()
-        runtime = load_runtime(bundle, "cuda:0", options.precision, max(BATCHES))
+        runtime = load_runtime(
+            bundle, "cuda:0", options.precision, max(BATCHES), compiled=options.compile
+        )
         runtime.warm_up()
         print(f"loaded and warm after {time.perf_counter() - began:.1f} s")
         for batch in BATCHES:
@@ -123,7 +126,11 @@ def main() -> None:
         del runtime
         torch.cuda.empty_cache()
         if not options.no_service:
-            os.environ |= {"SSVP_BUNDLE": bundle, "SSVP_MAX_BATCH": "16"}
+            os.environ |= {
+                "SSVP_BUNDLE": bundle,
+                "SSVP_MAX_BATCH": "16",
+                "SSVP_COMPILE": str(options.compile),
+            }
             samples = sorted((SHIPPED.parents[1] / "docs" / "samples").glob("*.png"))
             service_ceiling.measure(samples, rounds=3, seconds=5)
 

@@ -65,6 +65,7 @@ class SSVPRuntime:
         max_batch: most images computed at once. A GPU is prepared for batches up to it; larger ones are
             computed all the same.
         threads: on the CPU.
+        compiled: compile the towers for the GPU; a CPU gains nothing by it.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class SSVPRuntime:
         precision: Precision = "auto",
         max_batch: int = 8,
         threads: int = 1,
+        *,
+        compiled: bool = False,
     ) -> None:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
@@ -87,7 +90,7 @@ class SSVPRuntime:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
         self._towers: GraphedTowers | CpuTowers = (
-            GraphedTowers(Towers(self._clip, dino, device, dtype), config, device)
+            GraphedTowers(Towers(self._clip, dino, device, dtype, fused=compiled), config, device)
             if device.type == "cuda"
             else CpuTowers(self._clip, dino, config, dtype)
         )
@@ -215,12 +218,18 @@ def _to_host(tensor: Tensor) -> Tensor:
 
 
 def load_runtime(
-    bundle: str, device: str = "auto", precision: Precision = "auto", max_batch: int = 8
+    bundle: str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    max_batch: int = 8,
+    *,
+    compiled: bool = False,
 ) -> SSVPRuntime:
     """Load a bundle by path or shipped name, and set this process up to serve it.
 
     Raises:
-        StartError: the bundle is missing, damaged or of another schema, or there is no such device.
+        StartError: the bundle is missing, damaged or of another schema, or there is no such device; or towers
+            are to be compiled and nothing is there to do it.
     """
     try:
         found = read_bundle(bundle)
@@ -231,4 +240,6 @@ def load_runtime(
     keep_freed_memory()
     take_turns_quickly()
     with one_thread():
-        return SSVPRuntime(found, choose_device(device), precision, max_batch, threads)
+        return SSVPRuntime(
+            found, choose_device(device), precision, max_batch, threads, compiled=compiled
+        )

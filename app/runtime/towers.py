@@ -4,12 +4,15 @@ Knows torch's devices; knows neither products nor heads.
 """
 
 import logging
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from app.errors import StartError
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
 from model.backbones.features import TowerFeatures
@@ -47,14 +50,58 @@ class TowerTokens:
         return TowerTokens(_first(self.clip, count), dino)
 
 
+Tower = Callable[[Tensor], TowerFeatures]
+
+
+def compiled(tower: ClipTower | DinoTower, backend: str = "inductor") -> Tower:
+    """Return the tower with what lies between two matrix products in one kernel each, made at the first call.
+
+    Args:
+        tower: as it is served.
+        backend: of `torch.compile`.
+    """
+    # Whole, or not at all: a graph with breaks would be slower than what it replaces and nobody would know.
+    fused: Tower = torch.compile(tower, backend=backend, fullgraph=True)
+    return fused
+
+
+def require_compiler() -> None:
+    """Look for what Triton needs to start its kernels.
+
+    Raises:
+        StartError: there is no C compiler.
+    """
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        raise StartError("to compile towers a C compiler is needed, gcc for example")
+
+
 class Towers:
-    """CLIP and DINO, frozen, ready for batches."""
+    """CLIP and DINO, frozen, ready for batches.
+
+    Args:
+        clip, dino: on the device; changed in place.
+        device: where they are.
+        dtype: precision.
+        fused: compile them.
+
+    Raises:
+        StartError: they are to be compiled, and no C compiler is there.
+    """
 
     def __init__(
-        self, clip: ClipTower, dino: DinoTower | None, device: torch.device, dtype: torch.dtype
+        self,
+        clip: ClipTower,
+        dino: DinoTower | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        fused: bool = False,
     ) -> None:
-        self._clip = optimised(clip, dtype)
-        self._dino = None if dino is None else optimised(dino, dtype)
+        if fused:
+            require_compiler()
+        ready = compiled if fused else _as_it_is
+        self._clip: Tower = ready(optimised(clip, dtype))
+        self._dino: Tower | None = None if dino is None else ready(optimised(dino, dtype))
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, images: TowerImages) -> TowerTokens:
@@ -70,6 +117,10 @@ class Towers:
         # DINO's tokens may be freed at any time: their stream does nothing more before it waits for this one.
         main.wait_stream(self._side)
         return TowerTokens(clip, dino)
+
+
+def _as_it_is(tower: ClipTower | DinoTower) -> Tower:
+    return tower
 
 
 @dataclass(frozen=True, eq=False)

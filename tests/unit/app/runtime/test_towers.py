@@ -1,19 +1,31 @@
 """The towers as they serve: precisions, and batches that run in a larger recording."""
 
+import shutil
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from app.errors import StartError
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
-from app.runtime.towers import GraphedTowers, Towers, TowerTokens, _Recording, tower_dtype
+from app.runtime.towers import (
+    GraphedTowers,
+    Towers,
+    TowerTokens,
+    _Recording,
+    compiled,
+    tower_dtype,
+)
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
+from model.backbones.inference import optimised
+from model.config import SSVPConfig
 from model.data.held_out import held_out_samples
 from model.preprocess import TowerImages
-from tests.configs import TINY_VIT
+from tests.configs import MICRO, TINY_VIT
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 SCORE_TOLERANCE, MAP_TOLERANCE = 2e-3, 1e-2  # what half the digits may cost
@@ -101,3 +113,31 @@ def test_a_batch_larger_than_every_recording_is_computed_all_the_same(towers: To
     """Nothing is cut off."""
     found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1))
     assert len(found.clip.class_token) == 5
+
+
+@pytest.mark.parametrize("config", [TINY_VIT, MICRO])
+@pytest.mark.parametrize("kind", [ClipTower, DinoTower])
+@torch.no_grad()
+def test_a_tower_is_compiled_as_one_graph(
+    config: SSVPConfig, kind: type[ClipTower] | type[DinoTower]
+) -> None:
+    """No line of either kind of tower keeps it from being compiled whole, for any batch; the tokens stay."""
+    torch.manual_seed(0)
+    tower: Any = kind(config).eval()
+    optimised(tower)
+    whole = compiled(tower, backend="eager")  # the tracing is torch's own for every backend
+    side = config.clip_size_px if kind is ClipTower else config.dino_size_px
+    for count in (1, 3):
+        images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
+        found, expected = whole(images), tower(images)
+        torch.testing.assert_close(found.class_token, expected.class_token)
+        torch.testing.assert_close(found.patch_tokens, expected.patch_tokens)
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line at the start instead of a trace minutes later."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(StartError, match="C compiler"):
+        Towers(
+            ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), CPU, torch.float32, fused=True
+        )
