@@ -271,8 +271,13 @@ class Batcher:
             self._condition.wait(left)
 
     def _pop_batch(self) -> list[Job]:
-        """Take a lane's share of what waits, whatever the other lanes do: they take theirs soon."""
-        share = math.ceil(len(self._waiting) / len(self._threads))
+        """Take a lane's share of what waits, whatever the other lanes do: they take theirs soon.
+
+        Of several lanes each takes half its share and comes back for the rest. A core gains little by a second
+        image, and the first one waits for it: only a long queue is worth that.
+        """
+        lanes = len(self._threads)
+        share = math.ceil(len(self._waiting) / (lanes if lanes == 1 else 2 * lanes))
         limit = min(share, self._computer.max_batch)
         batch: list[Job] = []
         while self._waiting and len(batch) < limit:
