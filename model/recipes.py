@@ -10,10 +10,11 @@ PAPER = TrainConfig()
 # Towers from scratch need more than CLIP's do: higher rates, larger batches, defective pixels weighed up
 # and the ranking of twins (D18).
 NANO = TrainConfig(
-    steps=1200,
+    steps=600,
     batch_size=16,
     prompt_learning_rate=6e-3,
     head_learning_rate=3e-3,
+    rarity_learning_rate=3e-4,
     losses=LossWeights(ranking=0.5, balanced=True),
 )
 

@@ -36,6 +36,7 @@ from model.tokens import TokenBatch
 Progress = Callable[[int, int, dict[str, float]], None]
 SAVE_EVERY_S = 60.0
 RECIPE_FILE = "recipe.json"
+RARITY = "rarity."  # names of the rarity experts' weights within the heads
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class TrainConfig:
         steps: optimiser steps on procedural images, which never end.
         batch_size: images a step; procedural ones come in pairs.
         prompt_learning_rate: of V_bg and V_state.
+        rarity_learning_rate: of the rarity experts, which pretraining has taught already; None: as the rest.
         head_learning_rate: of everything else.
         weight_decay: of AdamW.
         warmup_steps: linear warm-up before the cosine.
@@ -61,6 +63,7 @@ class TrainConfig:
     batch_size: int = 8
     prompt_learning_rate: float = 5e-4
     head_learning_rate: float = 1e-4
+    rarity_learning_rate: float | None = None
     weight_decay: float = 0.01
     warmup_steps: int = 50
     nameless: float = 0.4
@@ -74,11 +77,16 @@ class OtherRecipeError(Exception):
 
 
 def build_optimizer(model: SSVP, config: TrainConfig) -> torch.optim.AdamW:
-    """Build AdamW with the paper's two learning rates."""
+    """Build AdamW with the paper's two learning rates, and one of their own for taught rarity experts."""
+    named = list(model.heads.named_parameters())
+    taught = [p for name, p in named if name.startswith(RARITY)]
+    others = [p for name, p in named if not name.startswith(RARITY)]
+    rate = config.rarity_learning_rate or config.head_learning_rate
     return torch.optim.AdamW(
         [
             {"params": list(model.prompts.parameters()), "base_lr": config.prompt_learning_rate},
-            {"params": list(model.heads.parameters()), "base_lr": config.head_learning_rate},
+            {"params": others, "base_lr": config.head_learning_rate},
+            {"params": taught, "base_lr": rate},
         ],
         lr=config.head_learning_rate,
         weight_decay=config.weight_decay,

@@ -34,7 +34,7 @@ class _ContextLayer(nn.Module):
 
 
 class ContextExpert(nn.Module):
-    """One more map, from all levels' tokens and distances together.
+    """Correct the distances' log-odds, from all levels' tokens and distances together.
 
     Args:
         token_widths: channels of each level's tokens, both towers' side by side.
@@ -54,7 +54,7 @@ class ContextExpert(nn.Module):
         self.read = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
 
     def forward(self, levels: tuple[Tensor, ...], facts: Tensor) -> Tensor:
-        """Return log-odds `[B, N, 1]`.
+        """Return log-odds `[B, N, 1]`, to be added to the distances' own.
 
         Args:
             levels: tokens of each level, `[B, N, C_l]`.

@@ -72,7 +72,7 @@ class RarityExperts(nn.Module):
     Rarity is measured at each level, on the tokens of both towers. Distances are read beside their own mean and
     spread over the image (five times the usual distance says more than the distance itself) and beside the
     token: the edge of a part is rare in its image and still no defect. Each level's log-odds add up. A third
-    map is the context expert's, who reads the same and all tokens, of a cell and of those around it.
+    map is their sum with what the context expert adds, who reads all of it of a cell and of those around it.
 
     Args:
         token_widths: channels of each level's tokens, both towers' side by side.
@@ -119,7 +119,8 @@ class RarityExperts(nn.Module):
         logits = torch.stack(each).sum(dim=0)  # [B, N, 2]
         if self.context is None:
             return logits
-        return torch.cat([logits, self.context(levels, by_level)], dim=-1)
+        corrected = logits.sum(dim=-1, keepdim=True) + self.context(levels, by_level)
+        return torch.cat([logits, corrected], dim=-1)
 
     def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Return probabilities `[B, N, experts]`."""

@@ -26,7 +26,7 @@ from model.train import (
     train,
     train_step,
 )
-from tests.configs import TINY_VIT
+from tests.configs import MICRO, TINY_VIT
 
 CPU = torch.device("cpu")
 QUICK = TrainConfig(steps=6, batch_size=4, warmup_steps=2, workers=0)
@@ -68,6 +68,18 @@ def test_training_drives_the_loss_down_on_a_fixed_batch() -> None:
         train_step(model, batch, batch.products, optimizer, weights)["total"] for _ in range(120)
     ]
     assert values[-1] < 0.5 * values[0]
+
+
+def test_taught_rarity_experts_learn_at_their_own_rate() -> None:
+    """Each trained weight is in one group, the rarity experts' with the rate asked for them."""
+    model = SSVP(MICRO)
+    optimizer = build_optimizer(model, replace(QUICK, rarity_learning_rate=1e-6))
+    rates = {id(p): g["base_lr"] for g in optimizer.param_groups for p in g["params"]}
+    trained = [*model.prompts.parameters(), *model.heads.parameters()]
+    assert sorted(rates) == sorted(id(p) for p in trained)
+    heads = dict(model.heads.named_parameters())
+    assert {rates[id(p)] for n, p in heads.items() if n.startswith("rarity.")} == {1e-6}
+    assert {rates[id(p)] for n, p in heads.items() if not n.startswith("rarity.")} == {1e-4}
 
 
 def test_training_leaves_the_towers_untouched(tmp_path: Path) -> None:
