@@ -116,8 +116,9 @@ def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Pa
     _fill(clip.model, fitted, run / CLIP_FILE)
     load_module(dino.model, run / DINO_FILE)
     found = load_file(run / RARITY_FILE)
-    own = {k: v for k, v in rarity.state_dict().items() if k.startswith(CONTEXT)}
-    _fill(rarity, own | found, run / RARITY_FILE)
+    if not any(name.startswith(CONTEXT) for name in found):
+        found |= {k: v for k, v in rarity.state_dict().items() if k.startswith(CONTEXT)}
+    _fill(rarity, found, run / RARITY_FILE)
 
 
 def load_untrained(run: Path, config: SSVPConfig) -> SSVP:

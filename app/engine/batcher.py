@@ -216,9 +216,8 @@ class Batcher:
         self._clock.observe(len(batch.jobs), time.perf_counter() - batch.since)
         self._on_batch(len(batch.jobs))
         with self._condition:
-            self._computing.pop(
-                lane, None
-            )  # before its waiters wake: they may find the worker idle
+            # Before its waiters wake: they may find the worker idle.
+            self._computing.pop(lane, None)
         self._post(self._resolve, list(zip(batch.jobs, outcomes, strict=True)))
 
     def _warm_up(self) -> bool:
@@ -271,14 +270,10 @@ class Batcher:
             self._condition.wait(left)
 
     def _pop_batch(self) -> list[Job]:
-        """Take a lane's share of what waits, whatever the other lanes do: they take theirs soon.
-
-        Of several lanes each takes half its share and comes back for the rest. A core gains little by a second
-        image, and the first one waits for it: only a long queue is worth that.
-        """
-        lanes = len(self._threads)
-        share = math.ceil(len(self._waiting) / (lanes if lanes == 1 else 2 * lanes))
-        limit = min(share, self._computer.max_batch)
+        """Take half a lane's share and come back for the rest; a single lane takes all that waits."""
+        # A core gains little by a second image, for which the first one waits: a long queue is worth that.
+        takers = 1 if len(self._threads) == 1 else 2 * len(self._threads)
+        limit = min(math.ceil(len(self._waiting) / takers), self._computer.max_batch)
         batch: list[Job] = []
         while self._waiting and len(batch) < limit:
             job = self._waiting.pop()

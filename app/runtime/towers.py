@@ -53,7 +53,7 @@ class TowerTokens:
 Tower = Callable[[Tensor], TowerFeatures]
 
 
-def compiled(tower: ClipTower | DinoTower, backend: str = "inductor") -> Tower:
+def compiled(tower: Tower, backend: str = "inductor") -> Tower:
     """Return the tower with what lies between two matrix products in one kernel each, made at the first call.
 
     Args:
@@ -97,11 +97,12 @@ class Towers:
         *,
         fused: bool = False,
     ) -> None:
+        self._clip: Tower = optimised(clip, dtype)
+        self._dino: Tower | None = None if dino is None else optimised(dino, dtype)
         if fused:
             require_compiler()
-        ready = compiled if fused else _as_it_is
-        self._clip: Tower = ready(optimised(clip, dtype))
-        self._dino: Tower | None = None if dino is None else ready(optimised(dino, dtype))
+            self._clip = compiled(self._clip)
+            self._dino = None if self._dino is None else compiled(self._dino)
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, images: TowerImages) -> TowerTokens:
@@ -117,10 +118,6 @@ class Towers:
         # DINO's tokens may be freed at any time: their stream does nothing more before it waits for this one.
         main.wait_stream(self._side)
         return TowerTokens(clip, dino)
-
-
-def _as_it_is(tower: ClipTower | DinoTower) -> Tower:
-    return tower
 
 
 @dataclass(frozen=True, eq=False)
