@@ -3,6 +3,8 @@
 from model.data.procedural import (
     defects_structure,
     defects_surface,
+    objects_arrays,
+    objects_composed,
     objects_electric,
     objects_goods,
     objects_metal,
@@ -21,6 +23,8 @@ FAMILIES: dict[str, Family] = {
         objects_metal,
         objects_electric,
         objects_goods,
+        objects_composed,
+        objects_arrays,
     )
     for family in module.FAMILIES
 }
