@@ -49,6 +49,7 @@ class FakeRuntime:
         self.digest = DIGEST
         self.lanes = 1
         self.useful_batch = 64
+        self.side_px = MAP_PX
         self.bias = 0.0  # added to every score, as a broken device might
         self.largest_batch = math.inf  # what its memory holds
         self.gate = threading.Event()

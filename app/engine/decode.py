@@ -5,17 +5,19 @@ Knows Pillow and its traps; knows nothing of what is done with the pixels.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base as Tag
 from PIL.ImageFile import ImageFile
 
 from app.engine.formats import ImageFormat, recognise
 from app.engine.headers import webp_size
 from app.engine.plugins import depth_bits, is_inverted, open_image
+from app.engine.regions import Size
 from app.errors import (
     FormatRefusedError,
     ImageAnimatedError,
@@ -44,12 +46,20 @@ _PILLOW_ERRORS = (
 # A resize by the shorter side needs memory by the longer: 1 x 4,000,000 pixels take gigabytes.
 MAX_SIDE_PX = 32_768
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_LYING = range(5, 9)  # EXIF orientations whose height is what the file calls width
 _FLAT_GREY = 128
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode an image into upright RGB.
+    """Decode an image into upright RGB, every pixel of it: `decode_reduced` without reduction."""
+    return decode_reduced(data, max_pixels, lambda _: 1)[0]
+
+
+def decode_reduced(
+    data: bytes, max_pixels: int, reduction: Callable[[Size], int]
+) -> tuple[NDArray[np.uint8], int]:
+    """Decode an image into upright RGB, a JPEG smaller where not all of its pixels are needed.
 
     EXIF rotation is applied, transparency is composited on white, and grey of more than 8 bits is scaled
     from its own darkest and brightest value to the full range.
@@ -57,12 +67,15 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
     Args:
         data: PNG, JPEG, BMP, TIFF or WebP, whole.
         max_pixels: largest width times height, judged like `MAX_SIDE_PX` by the header before decoding.
+        reduction: asked for JPEG, with the upright size: by how much each side may shrink, 1, 2, 4 or 8, a
+            divisor of both. High frequencies of each block are then left out: a mean over pixels, in effect,
+            for a third of the time.
 
     Returns:
-        uint8 `[H, W, 3]`, contiguous and writable.
+        uint8 `[H, W, 3]`, contiguous and writable, and by how much each side was shrunk.
 
     Raises:
-        RequestError: one of its `Image...Error` leaves or `FormatRefusedError`.
+        RequestError: one of its `Image...Error` leaves or `FormatRefusedError`; whatever `reduction` raises.
     """
     kind = recognise(data)
     with _corrupt_on_pillow_error(kind):
@@ -73,9 +86,18 @@ def decode(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
             _check_single_frame(image)
             _check_depth(image, data)
             inverted = is_inverted(image)
+            by = reduction(_upright(image)) if kind is ImageFormat.JPEG else 1
+            if by > 1:
+                image.draft(None, (image.width // by, image.height // by))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return np.array(_to_rgb(image, inverted))
+            return np.array(_to_rgb(image, inverted)), by
+
+
+def _upright(image: ImageFile) -> Size:
+    width, height = image.size
+    lying = image.getexif().get(Tag.Orientation) in _LYING
+    return Size(height, width) if lying else Size(width, height)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from app.engine.batcher import Batcher
-from app.engine.decode import decode
+from app.engine.decode import decode, decode_reduced
 from app.engine.image_threads import ImageThreads, Stage
 from app.engine.regions import Box, Region, Size, find_regions
 from app.engine.render import (
@@ -34,6 +34,9 @@ from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 ThresholdSource = Literal["request", "profile", "bundle"]
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether at the image's own size
+# Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
+# the JPEG's own loss moves them.
+_PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
 _LATEST = 0.1  # weight of the latest image in the running mean
 
 
@@ -197,10 +200,13 @@ class Inspector:
         return Inspection(verdict, self._model, times, scored.batch_size, basis)
 
     def _open(self, order: Order) -> _Opened:
-        image = decode(order.image, self._max_pixels)
-        size = Size(image.shape[1], image.shape[0])
+        image, by = decode_reduced(
+            order.image, self._max_pixels, lambda s: self._reduction(order, s)
+        )
+        size = Size(by * image.shape[1], by * image.shape[0])
         area = _inspected(order.roi, size)
-        cropped = image[area.y : area.y + area.height, area.x : area.x + area.width]
+        top, left = area.y // by, area.x // by
+        cropped = image[top : top + area.height // by, left : left + area.width // by]
         query = Query(self._runtime.prepare(np.ascontiguousarray(cropped)), order.product)
         wanted = order.heatmap.kind is not HeatmapKind.NONE
         drawn_size = heatmap_size(size, order.heatmap) if wanted else size
@@ -208,6 +214,20 @@ class Inspector:
         overlay = order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None
         picture = shrink(image, drawn_size) if overlay else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
+
+    def _reduction(self, order: Order, size: Size) -> int:
+        """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
+
+        So that nobody can tell by the answer, enough pixels are left for model and heat map, and the inspected
+        area's edges lie between pixels.
+        """
+        area = _inspected(order.roi, size)
+        edges = (size.width, size.height, area.x, area.y, area.width, area.height)
+        most = min(area.width, area.height) / (_PIXELS_SCORED * self._runtime.side_px)
+        if order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None:
+            longest = max(size.width, size.height)
+            most = min(most, longest / (_PIXELS_DRAWN * order.heatmap.size_px))
+        return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
 
     def _conclude(
         self, order: Order, opened: _Opened, basis: Basis, prediction: Prediction

@@ -104,6 +104,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def side_px(self) -> int:
+        """Side of the largest square that `prepare` resizes an image to."""
+        ...
+
+    @property
     def info(self) -> ModelInfo:
         """Describe the loaded bundle."""
         ...

@@ -118,6 +118,11 @@ class SSVPRuntime:
         return CPU_BATCH if self._device.type == "cpu" else self._max_batch
 
     @property
+    def side_px(self) -> int:
+        """The larger of both towers' images."""
+        return max(self._config.clip_size_px, self._config.dino_size_px)
+
+    @property
     def info(self) -> ModelInfo:
         """Describe the loaded bundle."""
         manifest = self._bundle.manifest
