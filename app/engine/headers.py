@@ -29,6 +29,7 @@ _NEXT_MARKER = re.compile(rb"[^\xff]{0,1024}\xff{1,1024}([^\xff])")
 _BARE_MARKERS = frozenset({0x00, *range(0xD0, 0xDA)})  # no length follows
 _SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE}) - {0xC8}
 _START_OF_SCAN = 0xDA
+_LOSSLESS = tuple(bytes((0xFF, kind)) for kind in (0xC3, 0xC7, 0xCB, 0xCF))
 
 _MAX_CHUNKS = 1024
 
@@ -126,6 +127,16 @@ def _first_number(block: bytes, directory: _Directory, tag: _Tag) -> int:
         start = int.from_bytes(value, directory.order)
         value = block[start : start + size]
     return int.from_bytes(value[:size], directory.order)
+
+
+def shrinks(data: bytes) -> bool:
+    """Tell whether libjpeg decodes a JPEG smaller when asked to; one without cosine transform it does not.
+
+    Pillow does not look, and has room for the smaller picture only: the rest would be written behind it. So no
+    byte pair of the file may be such a frame's marker, wherever a parser might find it. Coded data never hold
+    one; in a profile or a note it may stand by chance, which costs nothing but time.
+    """
+    return not any(marker in data for marker in _LOSSLESS)
 
 
 def check_jpeg(data: bytes) -> None:

@@ -1,5 +1,6 @@
 """A JPEG far larger than what is looked at is decoded smaller, and nobody can tell by the answer."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,29 @@ def test_a_broken_jpeg_is_refused_at_any_size() -> None:
     data = encode(picture(), "JPEG")
     with pytest.raises(ImageCorruptError):
         decode_reduced(data[: len(data) // 2], LIMIT, lambda _: 4)
+
+
+def _lossless(side: int) -> bytes:
+    """Return a grey JPEG without cosine transform: each pixel equals the one before, which takes a zero bit."""
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+    frame = segment(0xC3, struct.pack(">BHHB3B", 8, side, side, 1, 1, 0x11, 0))
+    codes = segment(0xC4, bytes([0, 1, *15 * [0], 0]))
+    scan = segment(0xDA, bytes([1, 1, 0, 1, 0, 0]))
+    return b"\xff\xd8" + frame + codes + scan + bytes(side * side // 8) + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("hidden", [b"", b"\xff\xfe\0\x04hi", b"\xff\xfe\0\x04hi\0\0", b"\xff"])
+def test_lossless_jpeg_is_decoded_whole(hidden: bytes) -> None:
+    """Libjpeg does not make it smaller, and Pillow would let it write behind the smaller picture's memory."""
+    lossless = _lossless(512)
+    data = lossless[:2] + hidden + lossless[2:]
+    found, by = decode_reduced(data, LIMIT, lambda _: 8)
+    assert by == 1
+    assert found.shape == (512, 512, 3)
+    assert (found == 128).all()
 
 
 class _Watched(FakeRuntime):
