@@ -36,6 +36,7 @@ class ApiKeys:
     ) -> None:
         self._names = None if path is None else _read_keys(path)
         self._rate, self._clock = rate_per_s, clock
+        self._burst = max(1.0, rate_per_s)
         self._budgets: dict[str, tuple[float, float]] = {}  # name: (inspections left, as of when)
 
     def admit(self, given: Collection[str]) -> str:
@@ -57,7 +58,7 @@ class ApiKeys:
             raise KeyWrongError("two different keys were sent")
         (key,) = given
         name = self._name_of(key)
-        self.spend(name)
+        self._spend(name, 1, needed=1)
         return name
 
     def _name_of(self, given: str) -> str:
@@ -71,26 +72,29 @@ class ApiKeys:
             raise KeyWrongError("this key is not known here")
         return found[0]
 
-    def spend(self, name: str, inspections: int = 1) -> None:
-        """Take inspections from a key's budget.
+    def spend_more(self, name: str, inspections: int) -> None:
+        """Take what a request costs beyond the one inspection that `admit` took.
 
-        More at once than the largest budget wait for a full one, and are paid for afterwards.
+        More at once than the largest budget need a full one, and are paid for afterwards.
 
         Raises:
-            RateLimitError: there is less left.
+            RateLimitError: there is less left. After the wait it names, the same request is let in.
         """
+        self._spend(name, inspections, min(self._burst - 1, inspections), again=1)
+
+    def _spend(self, name: str, inspections: int, needed: float, again: int = 0) -> None:
+        """Take inspections from a key's budget if it holds as many as needed; `again`: what a retry adds."""
         if not self._rate or not name:
             return
-        now, burst = self._clock(), max(1.0, self._rate)
-        left, since = self._budgets.get(name, (burst, now))
-        left = min(burst, left + (now - since) * self._rate)
-        needed = min(burst, float(inspections))
+        now = self._clock()
+        left, since = self._budgets.get(name, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._rate)
         allowed = left >= needed
         self._budgets[name] = (left - inspections if allowed else left, now)
         if not allowed:
             raise RateLimitError(
                 f"{self._rate:g} inspections a second are allowed",
-                retry_after_s=math.ceil((needed - left) / self._rate),
+                retry_after_s=math.ceil((needed + again - left) / self._rate),
             )
 
 

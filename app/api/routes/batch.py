@@ -44,7 +44,7 @@ async def detect_batch(
             raise ParameterError("profile, image_path: not in a batch")
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
-        keys.spend(record.key, len(received.images) - 1)  # the first is paid for
+        keys.spend_more(record.key, len(received.images) - 1)
         basis = inspector.basis(parameters.product, parameters.box())
         work = _inspect_all(engine, settings, record, parameters, received.images, basis)
         results = await unless_gone(request, work)

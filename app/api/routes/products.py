@@ -97,7 +97,7 @@ async def calibrate_product(
             scores = _given(received, parameters, model)
         else:
             parts = await _good_parts(received, parameters, files)
-            keys.spend(record.key, len(parts) - 1)  # the first is paid for
+            keys.spend_more(record.key, len(parts) - 1)
             scores = await unless_gone(request, score_all(engine, parts, product, parameters.box()))
         bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
         found = await run_in_threadpool(

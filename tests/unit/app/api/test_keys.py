@@ -94,22 +94,35 @@ def test_a_batch_costs_as_many_as_it_holds(path: Path) -> None:
     """And is refused whole when there is not enough left."""
     now = [0.0]
     keys = ApiKeys(path, rate_per_s=10, clock=lambda: now[0])
-    keys.spend("line3", 8)
+    keys.admit([LINE3])
+    keys.spend_more("line3", 6)
+    keys.admit([LINE3])
     with pytest.raises(RateLimitError):
-        keys.spend("line3", 3)
-    keys.spend("line3", 2)
+        keys.spend_more("line3", 3)
+    keys.spend_more("line3", 2)
 
 
-def test_a_batch_larger_than_the_burst_is_paid_for_afterwards(path: Path) -> None:
+@pytest.mark.parametrize("rate", [0.5, 1, 5])
+def test_a_batch_larger_than_the_burst_is_paid_for_afterwards(path: Path, rate: float) -> None:
     """Twenty images at five a second: a full budget lets them in, and then four seconds nothing."""
     now = [0.0]
-    keys = ApiKeys(path, rate_per_s=5, clock=lambda: now[0])
+    keys = ApiKeys(path, rate_per_s=rate, clock=lambda: now[0])
     assert keys.admit([LINE3]) == "line3"
-    with pytest.raises(RateLimitError) as raised:
-        keys.spend("line3", 19)
-    now[0] += raised.value.retry_after_s or 0
-    keys.spend("line3", 19)  # the wait that was asked for was enough
+    keys.spend_more("line3", 19)
     with pytest.raises(RateLimitError):
         keys.admit([LINE3])
-    now[0] += 20 / 5
+    now[0] += 20 / rate
     assert keys.admit([LINE3]) == "line3"
+
+
+def test_a_large_batch_is_let_in_after_the_wait_it_was_told(path: Path) -> None:
+    """Though asking again costs what every request costs."""
+    now = [0.0]
+    keys = ApiKeys(path, rate_per_s=5, clock=lambda: now[0])
+    for _ in range(3):
+        keys.admit([LINE3])
+    with pytest.raises(RateLimitError) as raised:
+        keys.spend_more("line3", 19)
+    now[0] += raised.value.retry_after_s or 0
+    keys.admit([LINE3])
+    keys.spend_more("line3", 19)
