@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from app.api.body import BodyBudget
 from app.api.keys import ApiKeys
@@ -38,12 +39,14 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         async with profiles.following(), engine.running(lambda: runtime or load_runtime(settings)):
             yield
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="SSVP Inspect",
         summary="One image of a part in, OK or NG out.",
         version=version("ssvp-inspect"),
         lifespan=lifespan,
         redoc_url=None,
+        static_url="/docs/files",
+        favicon_url="/console/icon.svg",
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings

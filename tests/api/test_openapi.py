@@ -16,6 +16,10 @@ async def test_docs_are_served(service: Service) -> None:
     page = await service.client.get("/docs")
     assert page.status_code == 200
     assert "/openapi.json" in page.text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 3  # script, style, icon: all from here, for lines have no internet
+    for file in files:
+        assert (await service.client.get(file)).status_code == 200
     document = (await service.client.get("/openapi.json")).json()
     assert set(document["paths"]) == {
         "/v1/detect",

@@ -57,6 +57,14 @@ def test_a_sample_is_inspected_with_one_click(opened: Open) -> None:
         expect(page.locator(".frame svg")).to_be_hidden()
 
 
+def test_the_interactive_documentation_needs_no_internet(opened: Open, service_url: str) -> None:
+    """`/docs` unfolds a call and its examples; nothing comes from another host."""
+    with opened(f"{service_url}/docs") as watched:
+        watched.page.locator("#operations-inspection-detect_v1_detect_post button").first.click()
+        expect(watched.page.get_by_role("button", name="Try it out")).to_be_visible()
+        watched.shoot("docs")
+
+
 def test_several_pictures_are_inspected_one_after_the_other(opened: Open) -> None:
     """Each gets its own row and verdict, and can be looked at again."""
     with opened() as watched:
