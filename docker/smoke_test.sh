@@ -27,5 +27,7 @@ verdict=$(ask --data-binary "@$picture" '/v1/detect?profile=plc&part_id=smoke-te
 refusal=$(ask --data-binary 'no picture' '/v1/detect?profile=plc')
 [[ $refusal == *'"result_code":2'*' 400' ]] || fail "what is no picture was not refused: $refusal"
 metrics=$(ask /metrics)
-[[ $metrics == *'ssvp_requests_total{outcome="image_unrecognised"}'* ]] || fail "nothing was counted"
+for outcome in '@(ok|ng)' image_unrecognised; do
+    [[ $metrics == *'ssvp_requests_total{outcome="'$outcome'"}'* ]] || fail "not counted: $outcome"
+done
 echo "ok: ${verdict% 200}"

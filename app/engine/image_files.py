@@ -130,6 +130,7 @@ def find_image_files(pattern: str, roots: Sequence[Path]) -> list[str]:
 
     Raises:
         ImagePathError: no file is meant, or the pattern is none.
+        ParameterError: more than `MAX_FOUND` are meant.
     """
     parts = Path(pattern).parts
     if not parts or Path(pattern).is_absolute() or ".." in parts or "**" in pattern:
@@ -138,7 +139,9 @@ def find_image_files(pattern: str, roots: Sequence[Path]) -> list[str]:
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # see _inside
             real_root = root.resolve(strict=True)
             matches = (str(p.relative_to(real_root)) for p in real_root.glob(pattern))
-            found = list(islice((m for m in matches if _inside(root, m)), MAX_FOUND))
+            found = list(islice((m for m in matches if _inside(root, m)), MAX_FOUND + 1))
+            if len(found) > MAX_FOUND:  # which ones to leave out would be the file system's choice
+                raise ParameterError(f"image_path: more than {MAX_FOUND} files fit; name fewer")
             if found:
                 return sorted(found)
     raise ImagePathError("no file below the allowed folders fits that pattern")

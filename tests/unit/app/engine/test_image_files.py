@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.image_files import read_image_file
-from app.errors import BodyTooLargeError, ImagePathError
+from app.engine import image_files
+from app.engine.image_files import find_image_files, read_image_file
+from app.errors import BodyTooLargeError, ImagePathError, ParameterError
 
 LIMIT = 100
 
@@ -71,3 +72,16 @@ def test_size_is_bounded(roots: tuple[Path, ...]) -> None:
     assert len(read_image_file("fits", roots, LIMIT)) == LIMIT
     with pytest.raises(BodyTooLargeError):
         read_image_file("large", roots, LIMIT)
+
+
+def test_a_pattern_that_fits_too_many_files_is_refused(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaving some out without a word would calibrate on whatever the file system gives first."""
+    for number in range(3):
+        (roots[0] / "cam" / f"{number}.png").write_bytes(b"x")
+    monkeypatch.setattr(image_files, "MAX_FOUND", 4)
+    assert len(find_image_files("cam/*.png", roots)) == 4
+    monkeypatch.setattr(image_files, "MAX_FOUND", 3)
+    with pytest.raises(ParameterError, match="more than 3 files"):
+        find_image_files("cam/*.png", roots)
