@@ -33,7 +33,9 @@ from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 ThresholdSource = Literal["request", "profile", "bundle"]
-_Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether at the image's own size
+_Drawn = tuple[
+    HeatmapKind, bool
+]  # which heat map, and whether without a picture that is decoded already
 # Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
 # the JPEG's own loss moves them.
 _PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
@@ -177,7 +179,7 @@ class Inspector:
         opened = await self._threads.run(Stage.OPEN, order.deadline, lambda: self._open(order))
         decoded = time.perf_counter()
         # Of what is left at most half is kept for drawing: a stale mean must not refuse for ever.
-        drawn = (order.heatmap.kind, order.heatmap.size_px is None)
+        drawn = (order.heatmap.kind, opened.picture is None)
         expected_s = self._conclude_s.get(drawn, 0.0)
         needed_by = order.deadline - min(expected_s, max(0.0, order.deadline - decoded) / 2)
         scored = await self._batcher.submit(opened.query, needed_by, urgent=order.urgent)
@@ -201,7 +203,7 @@ class Inspector:
 
     def _open(self, order: Order) -> _Opened:
         image, by = decode_reduced(
-            order.image, self._max_pixels, lambda s: self._reduction(order, s)
+            order.image, self._max_pixels, lambda size: self._reduction(order.roi, size)
         )
         size = Size(by * image.shape[1], by * image.shape[0])
         area = _inspected(order.roi, size)
@@ -212,21 +214,19 @@ class Inspector:
         drawn_size = heatmap_size(size, order.heatmap) if wanted else size
         # A picture at its full size is decoded again when it is drawn: many of them may wait.
         overlay = order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None
-        picture = shrink(image, drawn_size) if overlay else None
+        sharp = by == 1 or image.shape[1] >= _PIXELS_DRAWN * drawn_size.width
+        picture = shrink(image, drawn_size) if overlay and sharp else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
 
-    def _reduction(self, order: Order, size: Size) -> int:
+    def _reduction(self, roi: Box | None, size: Size) -> int:
         """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
 
-        So that nobody can tell by the answer, enough pixels are left for model and heat map, and the inspected
-        area's edges lie between pixels.
+        So that nobody can tell by the score, enough pixels are left for the model, and the inspected area's
+        edges lie between pixels.
         """
-        area = _inspected(order.roi, size)
+        area = _inspected(roi, size)
         edges = (size.width, size.height, area.x, area.y, area.width, area.height)
         most = min(area.width, area.height) / (_PIXELS_SCORED * self._runtime.side_px)
-        if order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None:
-            longest = max(size.width, size.height)
-            most = min(most, longest / (_PIXELS_DRAWN * order.heatmap.size_px))
         return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
 
     def _conclude(
@@ -267,7 +267,7 @@ class Inspector:
 
     def _picture(self, order: Order, opened: _Opened) -> Image.Image | None:
         if opened.picture is None and order.heatmap.kind is HeatmapKind.OVERLAY:
-            return Image.fromarray(decode(order.image, self._max_pixels))
+            return shrink(decode(order.image, self._max_pixels), opened.drawn_size)
         return opened.picture
 
 

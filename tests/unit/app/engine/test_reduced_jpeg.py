@@ -12,7 +12,7 @@ from app.engine.decode import decode, decode_reduced
 from app.engine.inspector import Inspection, Order
 from app.engine.lifecycle import Engine, State
 from app.engine.regions import Box, Size
-from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions
 from app.errors import ImageCorruptError, ParameterError
 from app.settings import Settings
 from tests.conftest import until
@@ -169,12 +169,23 @@ async def test_an_inspected_area_lies_where_it_lay() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("side", "by"), [(512, 1), (256, 2), (128, 4), (None, 4)])
-async def test_the_overlay_keeps_its_sharpness(side: int | None, by: int) -> None:
-    """It is drawn from twice its own pixels at least; at the sent size, from the whole file."""
-    options = HeatmapOptions(HeatmapKind.OVERLAY, size_px=side)
-    [found], [given] = await _inspected(_order(encode(picture(1024, 768), "JPEG"), options))
-    assert given.shape == (768 // by, 1024 // by, 3)
-    heatmap = found.verdict.heatmap
+async def test_neither_score_nor_sharpness_depend_on_the_other() -> None:
+    """The model gets the same pixels whatever is drawn; what is drawn has as many as the whole file gives."""
+    image = picture(1024, 768)
+    jpeg, png = encode(image, "JPEG", quality=95, subsampling=0), encode(image)
+    sizes = (None, 1000, 512, 256, 64)
+    overlays = [HeatmapOptions(HeatmapKind.OVERLAY, size_px=side) for side in sizes]
+    found, given = await _inspected(
+        *(_order(jpeg, o) for o in overlays), *(_order(png, o) for o in overlays)
+    )
+    assert [g.shape for g in given] == 5 * [(768 // 4, 1024 // 4, 3)] + 5 * [(768, 1024, 3)]
+    assert len({f.verdict.score for f in found[:5]}) == 1
+    for reduced, whole in zip(found[:5], found[5:], strict=True):
+        drawn = [_pixels(f.verdict.heatmap) for f in (reduced, whole)]
+        assert drawn[0].shape == drawn[1].shape
+        assert np.abs(drawn[0].astype(int) - drawn[1]).mean() < 3
+
+
+def _pixels(heatmap: Heatmap | None) -> NDArray[np.uint8]:
     assert heatmap is not None
-    assert heatmap.size == Size(side or 1024, (side or 1024) * 3 // 4)
+    return decode(heatmap.data, LIMIT)
