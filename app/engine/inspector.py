@@ -33,9 +33,7 @@ from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 ThresholdSource = Literal["request", "profile", "bundle"]
-_Drawn = tuple[
-    HeatmapKind, bool
-]  # which heat map, and whether without a picture that is decoded already
+_Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether the file is decoded again for it
 # Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
 # the JPEG's own loss moves them.
 _PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
