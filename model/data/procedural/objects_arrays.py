@@ -3,10 +3,10 @@
 import numpy as np
 
 from model.data.procedural import drawing, noise
-from model.data.procedural.drawing import Points, Pose
-from model.data.procedural.objects_canvas import Canvas, draw_pose
+from model.data.procedural.drawing import Pose
+from model.data.procedural.objects_canvas import Canvas, draw_pose, placed
 from model.data.procedural.objects_print import lettering
-from model.data.procedural.scene import Family, Field, Scene
+from model.data.procedural.scene import Family, Scene
 from model.data.procedural.textures_metal import metal_colour
 
 
@@ -26,24 +26,20 @@ def _places(
     return places, min(pitch, across) / 2
 
 
-def _fill(pose: Pose, size_px: int, points: Points, x: float = 0.0, y: float = 0.0) -> Field:
-    return drawing.polygon(size_px, pose.place(drawing.shift(points, x, y)))
-
-
 def blister_pack(rng: np.random.Generator, size_px: int) -> Scene:
     """Render a foil card with pockets and a pill in each."""
     canvas, pose = Canvas(rng, size_px), draw_pose(rng, size_px, 1.15)
     half = rng.uniform(0.45, 0.8)
     foil = metal_colour(rng) if rng.random() < 0.6 else noise.colour(rng, (0, 0.6), (0.3, 0.95))
-    card = _fill(pose, size_px, drawing.box(1.0, half, rng.uniform(0.02, 0.12)))
+    card = placed(pose, size_px, drawing.box(1.0, half, rng.uniform(0.02, 0.12)))
     canvas.paint(card, canvas.material(foil, 0.05), 1.0, shadow=True)
     places, room = _places(rng, half, 7)
     slim = rng.uniform(0.5, 1.0)
     pocket = drawing.box(room * 0.86, room * 0.86 * slim, room * 0.86 * slim)
     for x, y in places:
-        canvas.paint(_fill(pose, size_px, pocket, x, y), foil, size_px * 0.012, 1.2)
+        canvas.paint(placed(pose, size_px, pocket, x, y), foil, size_px * 0.012, 1.2)
     pill = drawing.box(room * 0.62, room * 0.62 * slim, room * 0.62 * slim * rng.uniform(0.4, 1))
-    pills = [_fill(pose, size_px, pill, x, y) for x, y in places]
+    pills = [placed(pose, size_px, pill, x, y) for x, y in places]
     canvas.mount(pills, noise.colour(rng, (0, 0.9), (0.2, 0.97)), size_px * 0.01)
     return canvas.scene()
 
@@ -53,12 +49,12 @@ def keypad(rng: np.random.Generator, size_px: int) -> Scene:
     canvas, pose = Canvas(rng, size_px), draw_pose(rng, size_px, 1.15)
     half = rng.uniform(0.5, 0.9)
     rgb = noise.colour(rng, (0, 0.7), (0.04, 0.95))
-    board = _fill(pose, size_px, drawing.box(1.0, half, rng.uniform(0, 0.15)))
+    board = placed(pose, size_px, drawing.box(1.0, half, rng.uniform(0, 0.15)))
     canvas.paint(board, canvas.material(rgb, 0.03), size_px * 0.015, shadow=True)
     places, room = _places(rng, half, 6)
     wide, high = room * rng.uniform(0.5, 0.85), room * rng.uniform(0.5, 0.85)
     key = drawing.box(wide, high, min(wide, high) * rng.uniform(0.1, 1))
-    keys = [_fill(pose, size_px, key, x, y) for x, y in places]
+    keys = [placed(pose, size_px, key, x, y) for x, y in places]
     canvas.mount(keys, noise.colour(rng, (0, 0.8), (0.04, 0.97)), size_px * 0.008, shadow=True)
     ink = noise.colour(rng, (0, 0.5), (0.0, 0.98))
     if rng.random() < 0.7:
@@ -75,13 +71,13 @@ def component_tray(rng: np.random.Generator, size_px: int) -> Scene:
     rgb = noise.colour(rng, (0, 0.5), (0.04, 0.9))
     material = canvas.material(rgb, 0.04)
     canvas.paint(
-        _fill(pose, size_px, drawing.box(1.0, half, 0.05)), material, size_px * 0.012, shadow=True
+        placed(pose, size_px, drawing.box(1.0, half, 0.05)), material, size_px * 0.012, shadow=True
     )
     places, room = _places(rng, half, 5)
     cell = drawing.box(room * 0.9, room * 0.9, room * rng.uniform(0, 0.3))
     floor = material * np.float32(rng.uniform(0.4, 0.9))
     for x, y in places:
-        canvas.paint(_fill(pose, size_px, cell, x, y), floor, size_px * 0.008, -1.0)
+        canvas.paint(placed(pose, size_px, cell, x, y), floor, size_px * 0.008, -1.0)
     long, slim = room * rng.uniform(0.45, 0.7), room * rng.uniform(0.15, 0.45)
     outline = (
         drawing.box(long, slim, slim * rng.uniform(0, 1))
@@ -93,7 +89,7 @@ def component_tray(rng: np.random.Generator, size_px: int) -> Scene:
     for (x, y), turn in zip(places, lies, strict=True):
         at = pose.moved(x, y)
         turned = Pose(at.x, at.y, pose.radius_px, pose.angle_rad + float(turn))
-        parts.append(_fill(turned, size_px, outline))
+        parts.append(placed(turned, size_px, outline))
     coat = metal_colour(rng) if rng.random() < 0.6 else noise.colour(rng, (0.1, 0.9), (0.1, 0.95))
     canvas.mount(parts, canvas.material(coat, 0.03), size_px * 0.008, shadow=True)
     return canvas.scene()

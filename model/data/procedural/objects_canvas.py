@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.data.procedural import drawing, noise
-from model.data.procedural.drawing import Pose
+from model.data.procedural.drawing import Points, Pose
 from model.data.procedural.noise import Rgb, log_uniform
 from model.data.procedural.scene import Field, Image, Part, Scene
 
@@ -119,6 +119,11 @@ class Canvas:
         """Return the finished scene."""
         image = np.clip(self.image, 0, 1)
         return Scene(image, self._foreground, self._backdrop, self.light_rad, tuple(self._parts))
+
+
+def placed(pose: Pose, size_px: int, points: Points, x: float = 0.0, y: float = 0.0) -> Field:
+    """Return the coverage of an outline `[N, 2]` at a place, all in units of the pose's radius."""
+    return drawing.polygon(size_px, pose.place(drawing.shift(points, x, y)))
 
 
 def cylinder(pose: Pose, size_px: int, half_width: float, gloss: float) -> Field:

@@ -12,9 +12,9 @@ import numpy as np
 from model.data.procedural import drawing, noise
 from model.data.procedural.drawing import Points, Pose
 from model.data.procedural.noise import Rgb, log_uniform
-from model.data.procedural.objects_canvas import Canvas, cylinder, dome, draw_pose, ring
+from model.data.procedural.objects_canvas import Canvas, cylinder, dome, draw_pose, placed, ring
 from model.data.procedural.objects_print import lettering
-from model.data.procedural.scene import Family, Field, Image, Scene
+from model.data.procedural.scene import Family, Image, Scene
 from model.data.procedural.textures_metal import metal_colour
 
 
@@ -42,10 +42,6 @@ def _feature(rng: np.random.Generator, radius: float) -> Points:
     return drawing.box(radius, radius * 0.35)
 
 
-def _fill(pose: Pose, size_px: int, points: Points) -> Field:
-    return drawing.polygon(size_px, pose.place(points))
-
-
 def machined_part(rng: np.random.Generator, size_px: int) -> Scene:
     """Render a flange or hub from above: concentric steps and features on circles, equal all the way round."""
     canvas, pose = Canvas(rng, size_px), draw_pose(rng, size_px)
@@ -54,7 +50,7 @@ def machined_part(rng: np.random.Generator, size_px: int) -> Scene:
     t = np.linspace(0, 2 * math.pi, 180, endpoint=False)
     lobes = rng.uniform(0, 0.16) if rng.random() < 0.5 else 0.0
     reach = 1 - lobes * (0.5 - 0.5 * np.cos(fold * t))
-    body = _fill(pose, size_px, np.stack([reach * np.cos(t), reach * np.sin(t)], 1))
+    body = placed(pose, size_px, np.stack([reach * np.cos(t), reach * np.sin(t)], 1))
     canvas.paint(body, material, size_px * rng.uniform(0.004, 0.02), shadow=True)
     edges = np.sort(rng.uniform(0.2, 0.92 - lobes, int(rng.integers(2, 6))))[::-1]
     for outer, inner in itertools.pairwise(edges):
@@ -71,13 +67,13 @@ def machined_part(rng: np.random.Generator, size_px: int) -> Scene:
             at = Pose(
                 pose.x, pose.y, pose.radius_px, pose.angle_rad + turn + 2 * math.pi * k / fold
             )
-            cover = _fill(at, size_px, drawing.shift(outline, radius, 0.0))
+            cover = placed(at, size_px, drawing.shift(outline, radius, 0.0))
             if pierced:
                 canvas.pierce(cover)
             else:
                 canvas.paint(cover, material * np.float32(0.7), size_px * 0.006, -1.0)
     if rng.random() < 0.6:
-        canvas.pierce(_fill(pose, size_px, drawing.circle(64, rng.uniform(0.08, edges[-1]))))
+        canvas.pierce(placed(pose, size_px, drawing.circle(64, rng.uniform(0.08, edges[-1]))))
     return canvas.scene()
 
 
@@ -86,11 +82,11 @@ def moulded_part(rng: np.random.Generator, size_px: int) -> Scene:
     canvas, pose = Canvas(rng, size_px), draw_pose(rng, size_px, 1.1)
     rgb, material = _coat(canvas, 0.15)
     half = rng.uniform(0.4, 0.85)
-    body = _fill(pose, size_px, drawing.box(0.95, half, half * rng.uniform(0.05, 0.9)))
+    body = placed(pose, size_px, drawing.box(0.95, half, half * rng.uniform(0.05, 0.9)))
     canvas.paint(body, material, size_px * rng.uniform(0.008, 0.025), shadow=True)
     lip = rng.uniform(0.05, 0.15)
     if rng.random() < 0.6:
-        inside = _fill(pose, size_px, drawing.box(0.95 - lip, half - lip, half * 0.3))
+        inside = placed(pose, size_px, drawing.box(0.95 - lip, half - lip, half * 0.3))
         tone = np.float32(rng.uniform(0.6, 1.1))
         canvas.paint(inside * body, material * tone, size_px * 0.01, -1.0)
     for _ in range(int(rng.integers(2, 7))):
@@ -99,7 +95,7 @@ def moulded_part(rng: np.random.Generator, size_px: int) -> Scene:
         tone, pierced = np.float32(rng.uniform(0.5, 1.25)), rng.random() < 0.25
         depth = 1.0 if rng.random() < 0.5 else -1.0
         for side in (-1.0, 1.0):
-            cover = _fill(pose, size_px, drawing.shift(outline, x, y) * (side, 1.0)) * body
+            cover = placed(pose, size_px, drawing.shift(outline, x, y) * (side, 1.0)) * body
             if pierced:
                 canvas.pierce(cover)
             else:
@@ -117,14 +113,14 @@ def stamped_part(rng: np.random.Generator, size_px: int) -> Scene:
     _, material = _coat(canvas, 0.9)
     count, half = int(rng.integers(3, 9)), rng.uniform(0.35, 0.8)
     pitch = 2.0 / count
-    sheet = _fill(pose, size_px, drawing.box(1.0, half))
+    sheet = placed(pose, size_px, drawing.box(1.0, half))
     canvas.paint(sheet, material, size_px * 0.005, shadow=True)
     for _ in range(int(rng.integers(2, 5))):
         outline = _feature(rng, pitch * rng.uniform(0.15, 0.42))
         y, pierced = rng.uniform(-0.75, 0.75) * half, rng.random() < 0.75
         for k in range(count):
             x = (k - (count - 1) / 2) * pitch
-            cover = _fill(pose, size_px, drawing.shift(outline, x, y)) * sheet
+            cover = placed(pose, size_px, drawing.shift(outline, x, y)) * sheet
             if pierced:
                 canvas.pierce(cover)
             else:
@@ -147,7 +143,7 @@ def turned_part(rng: np.random.Generator, size_px: int) -> Scene:
         outline = drawing.shift(
             drawing.box((right - left) / 2 + 0.004, half, corner), (left + right) / 2, 0.0
         )
-        cover = _fill(pose, size_px, outline)
+        cover = placed(pose, size_px, outline)
         coat = material if rng.random() < 0.6 else canvas.material(noise.vary(rng, rgb, 0.2), 0.03)
         canvas.paint(cover, coat, size_px * 0.004, shadow=True)
         if rng.random() < 0.35:  # grooves, thread or knurl
@@ -162,14 +158,14 @@ def cable(rng: np.random.Generator, size_px: int) -> Scene:
     canvas, pose = Canvas(rng, size_px), draw_pose(rng, size_px)
     sheath = noise.colour(rng, (0, 0.8), (0.04, 0.7))
     canvas.paint(
-        _fill(pose, size_px, drawing.circle(96)),
+        placed(pose, size_px, drawing.circle(96)),
         canvas.material(sheath, 0.05),
         size_px * 0.012,
         shadow=True,
     )
     inner = rng.uniform(0.78, 0.92)
     filler = canvas.material(noise.colour(rng, (0, 0.3), (0.1, 0.8)), 0.08)
-    canvas.paint(_fill(pose, size_px, drawing.circle(64, inner)), filler, size_px * 0.006, -1.0)
+    canvas.paint(placed(pose, size_px, drawing.circle(64, inner)), filler, size_px * 0.006, -1.0)
     cores = int(rng.integers(2, 8))
     radius = 0.92 * inner * math.sin(math.pi / cores) / (1 + math.sin(math.pi / cores))
     wire = radius * rng.uniform(0.55, 0.8)
@@ -179,8 +175,8 @@ def cable(rng: np.random.Generator, size_px: int) -> Scene:
     strands: list[Points] = []
     for centre, rgb in zip(drawing.circle(cores, inner - radius), colours, strict=True):
         at = pose.moved(*centre)
-        canvas.paint(_fill(at, size_px, drawing.circle(48, radius)), rgb, size_px * 0.008)
-        canvas.paint(_fill(at, size_px, drawing.circle(40, wire)), metal * np.float32(0.3))
+        canvas.paint(placed(at, size_px, drawing.circle(48, radius)), rgb, size_px * 0.008)
+        canvas.paint(placed(at, size_px, drawing.circle(40, wire)), metal * np.float32(0.3))
         spots = int((wire / strand) ** 2 * 0.72)
         for k in range(spots):
             # The sunflower spiral packs round strands nearly as a stranding machine does.
