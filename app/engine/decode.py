@@ -67,9 +67,9 @@ def decode_reduced(
     Args:
         data: PNG, JPEG, BMP, TIFF or WebP, whole.
         max_pixels: largest width times height, judged like `MAX_SIDE_PX` by the header before decoding.
-        reduction: asked for a JPEG that can shrink, with the upright size: by how much each side may, 1, 2, 4
-            or 8, a divisor of both. High frequencies of each block are then left out: a mean over pixels, in
-            effect, for a third of the time.
+        reduction: asked for JPEG, with the upright size: by how much each side may shrink where libjpeg can
+            do so, 1, 2, 4 or 8, a divisor of both. High frequencies of each block are then left out: in effect
+            a mean over pixels, for a third of the time.
 
     Returns:
         uint8 `[H, W, 3]`, contiguous and writable, and by how much each side was shrunk.
@@ -86,7 +86,9 @@ def decode_reduced(
             _check_single_frame(image)
             _check_depth(image, data)
             inverted = is_inverted(image)
-            by = reduction(_upright(image)) if kind is ImageFormat.JPEG and shrinks(data) else 1
+            by = reduction(_upright(image)) if kind is ImageFormat.JPEG else 1
+            if by > 1 and not shrinks(data):  # looks through the whole file: not for nothing
+                by = 1
             if by > 1:
                 image.draft(None, (image.width // by, image.height // by))
             image.load()

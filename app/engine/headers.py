@@ -29,7 +29,7 @@ _NEXT_MARKER = re.compile(rb"[^\xff]{0,1024}\xff{1,1024}([^\xff])")
 _BARE_MARKERS = frozenset({0x00, *range(0xD0, 0xDA)})  # no length follows
 _SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE}) - {0xC8}
 _START_OF_SCAN = 0xDA
-_LOSSLESS = tuple(bytes((0xFF, kind)) for kind in (0xC3, 0xC7, 0xCB, 0xCF))
+_LOSSLESS = re.compile(rb"\xff[\xc3\xc7\xcb\xcf]")
 
 _MAX_CHUNKS = 1024
 
@@ -136,7 +136,7 @@ def shrinks(data: bytes) -> bool:
     byte pair of the file may be such a frame's marker, wherever a parser might find it. Coded data never hold
     one; in a profile or a note it may stand by chance, which costs nothing but time.
     """
-    return not any(marker in data for marker in _LOSSLESS)
+    return _LOSSLESS.search(data) is None
 
 
 def check_jpeg(data: bytes) -> None:
