@@ -29,9 +29,22 @@ RESUME_FILE = "resume.pt"
 CONTEXT = "context."  # names of the context expert's weights within the rarity experts'
 
 
-def save_module(module: nn.Module, path: Path) -> None:
-    """Write a module's state dict as safetensors, via a neighbour file so that no half file is ever seen."""
+def halved(tensor: Tensor) -> Tensor:
+    """Return a matrix or kernel in fp16 and anything else as it is: a small variance would lose its digits."""
+    return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def save_module(module: nn.Module, path: Path, *, half: bool = False) -> None:
+    """Write a module's state dict as safetensors, via a neighbour file so that no half file is ever seen.
+
+    Args:
+        module: any.
+        path: the file.
+        half: write `halved` weights; whoever loads them into fp32 gets fp32.
+    """
     state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    if half:
+        state = {k: halved(v) for k, v in state.items()}
     partial = path.with_suffix(".partial")
     save_file(state, partial)
     partial.chmod(0o644)  # safetensors writes for its owner alone; a bundle is served by others
@@ -71,11 +84,13 @@ def load_history(run: Path) -> dict[str, Any]:
     return found
 
 
-def save_towers(clip: ClipTower, dino: DinoTower | None, folder: Path) -> None:
-    """Write the towers there are."""
-    save_module(clip.model, folder / CLIP_FILE)
+def save_towers(
+    clip: ClipTower, dino: DinoTower | None, folder: Path, *, half: bool = False
+) -> None:
+    """Write the towers there are; `half` as in `save_module`."""
+    save_module(clip.model, folder / CLIP_FILE, half=half)
     if dino is not None:
-        save_module(dino.model, folder / DINO_FILE)
+        save_module(dino.model, folder / DINO_FILE, half=half)
 
 
 def share_towers(source: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ from model.bundle import (
     sha256,
     write_manifest,
 )
-from model.checkpoint import save_module, save_towers
+from model.checkpoint import halved, save_module, save_towers
 from model.data.held_out import held_out_samples
 from model.data.procedural import (
     HELD_OUT_FAMILIES,
@@ -173,6 +173,16 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def round_towers(model: SSVP) -> None:
+    """Round the towers' weights to what a bundle holds of them, so that what is measured is what is written.
+
+    Half precision is half the bundle, and what a GPU computes in anyway; the heads stay as they are.
+    """
+    for tower in (model.clip, model.dino):
+        for tensor in () if tower is None else tower.model.state_dict().values():
+            tensor.copy_(halved(tensor))
+
+
 def export_bundle(
     model: SSVP,
     folder: Path,
@@ -184,7 +194,7 @@ def export_bundle(
     """Write a complete bundle.
 
     Args:
-        model: trained, in evaluation mode, on the CPU.
+        model: trained, in evaluation mode, on the CPU; its towers are rounded.
         folder: created; files in it are overwritten.
         version: of the bundle.
         thresholds: see `choose_thresholds`.
@@ -192,7 +202,8 @@ def export_bundle(
         metrics: measured figures, by data set.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_towers(model.clip, model.dino, folder)
+    round_towers(model)
+    save_towers(model.clip, model.dino, folder, half=True)
     save_module(model.prompts, folder / PROMPTS_FILE)
     export_heads(model, folder / HEADS_FILE)
     golden = golden_sample()
@@ -235,6 +246,7 @@ def export_measured(
         console: for people.
     """
     model.to(device)
+    round_towers(model)
     console.print("choosing thresholds on procedural images")
     thresholds = choose_thresholds(model, validation_samples(pairs))
     console.print(f"image {thresholds.image:.4f}, pixel {thresholds.pixel:.4f}")

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from app.errors import StartError
 from app.runtime import ssvp
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
-from model.bundle import read_bundle
+from model.bundle import CLIP_FILE, read_bundle
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import Thresholds, export_bundle, predict_torch
 from model.ssvp.model import SSVP
@@ -89,6 +90,16 @@ def test_the_golden_image_has_its_recorded_score(served: Served) -> None:
         image = np.asarray(opened.convert("RGB"))
     found = runtime.predict([Query(runtime.prepare(image), golden.product)])[0]
     assert abs(found.score - golden.score) < golden.tolerance
+
+
+def test_a_bundle_holds_half_precision_towers_but_for_their_vectors(served: Served) -> None:
+    """Kernels take half the bytes; variances, biases and the like keep their digits; the model was rounded."""
+    model, _, folder = served
+    found = load_file(folder / CLIP_FILE)
+    for name, expected in model.clip.model.state_dict().items():
+        wide = not expected.is_floating_point() or expected.ndim < 2
+        assert found[name].dtype == (expected.dtype if wide else torch.float16), name
+        assert torch.equal(found[name].to(expected.dtype), expected), name
 
 
 def test_info_comes_from_the_bundle(served: Served) -> None:
