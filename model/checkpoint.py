@@ -96,12 +96,14 @@ def save_towers(
 def share_towers(source: Path, target: Path) -> None:
     """Put the towers' files of one folder into another: hard links where the disk can, gigabytes saved."""
     for name in (CLIP_FILE, DINO_FILE):
-        if not (source / name).exists() or (target / name).exists():
+        here, there = source / name, target / name
+        if not here.exists() or (there.exists() and there.samefile(here)):
             continue
+        there.unlink(missing_ok=True)
         try:
-            (target / name).hardlink_to(source / name)
+            there.hardlink_to(here)
         except OSError:
-            shutil.copyfile(source / name, target / name)
+            shutil.copyfile(here, there)
 
 
 def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower | None]:

@@ -37,10 +37,12 @@ def f1_max(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
 def best_balanced_threshold(label: NDArray[np.bool_], score: NDArray[np.float32]) -> float:
     """Return the threshold that maximises the mean of true positive and true negative rate (Youden's J).
 
-    The midpoint to the next lower score is returned, so that the decision does not hang on one image.
+    The midpoint to the next lower score is returned, so that the decision does not hang on one image. Where no
+    threshold beats chance it is the lowest score: everything is anomalous.
     """
     false_rate, true_rate, thresholds = roc_curve(label, score)
-    best = float(thresholds[int(np.argmax(true_rate - false_rate))])
+    # The curve's first point, at infinity, calls nothing anomalous.
+    best = float(thresholds[1 + int(np.argmax((true_rate - false_rate)[1:]))])
     below = score[score < best]
     return best if below.size == 0 else 0.5 * (best + float(below.max()))
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from model.bundle import CLIP_FILE, DINO_FILE
+from model.bundle import CLIP_FILE, DINO_FILE, sha256
 from model.checkpoint import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -37,6 +37,7 @@ from model.parallel import Part, together
 from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
+from model.runs import check_recipe, is_finished, plain, save_recipe
 from model.schedule import cosine_factor, set_learning_rates
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -105,6 +106,8 @@ def pretrain(
 ) -> None:
     """Train both towers and write them to a run folder; goes on where an earlier call was stopped.
 
+    A run that is finished is left as it is.
+
     Args:
         model: the architecture.
         config: the recipe.
@@ -118,20 +121,36 @@ def pretrain(
         ValueError: when several processes are asked for on another device than the CPU, or the weights to
             start from are of another architecture.
         FileNotFoundError: `start` holds no towers.
+        OtherRecipeError: `run_dir` holds a run of another recipe.
     """
     if config.processes > 1 and device.type != "cpu":
         raise ValueError(f"several processes train on the CPU only, not on {device}")
+    recipe = _recipe(model, config, start)
+    if is_finished(run_dir, CLIP_FILE, recipe):
+        return
     run_dir.mkdir(parents=True, exist_ok=True)
+    saved = load_resume(run_dir, device)
+    if saved is not None:
+        check_recipe(saved["recipe"], recipe, run_dir)
+    save_recipe(run_dir, recipe)
     with together(config.processes, _pretrain_part, model, config, start, run_dir, device) as part:
         run = _pretrain_part(part, model, config, start, run_dir, device, progress)
     pair = run.build(config.phases[-1])
-    save_module(pair.clip.model, run_dir / CLIP_FILE)
     save_module(pair.dino.model, run_dir / DINO_FILE)
     if model.rarity_experts:
         save_module(pair.rarity, run_dir / RARITY_FILE)
     save_json(model.to_dict(), run_dir / CONFIG_FILE)
     save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
+    save_module(pair.clip.model, run_dir / CLIP_FILE)
     clear_resume(run_dir)
+
+
+def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> dict[str, Any]:
+    """Say all that decides the weights; who renders the images, and how many share a batch, may change."""
+    recipe = {k: v for k, v in asdict(config).items() if k not in ("workers", "processes")}
+    files = [] if start is None else [start / n for n in (CLIP_FILE, DINO_FILE, RARITY_FILE)]
+    before = [sha256(path) for path in files if path.exists()]
+    return {"config": model.to_dict(), "recipe": recipe, "start": before}
 
 
 def _silent(step: int, steps: int, losses: dict[str, float]) -> None:
@@ -252,7 +271,12 @@ def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
 
 
 def _progress(run: _Run) -> dict[str, Any]:
-    return {"step": run.step, "pairs_seen": run.pairs_seen, "seconds": run.seconds}
+    return {
+        "recipe": plain(_recipe(run.model, run.config, run.start)),
+        "step": run.step,
+        "pairs_seen": run.pairs_seen,
+        "seconds": run.seconds,
+    }
 
 
 def _history(run: _Run) -> dict[str, Any]:

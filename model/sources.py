@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from model.data.images import manifest_images, procedural_images
+from model.data.manifest import rows_digest
 from model.data.row import ManifestRow
 from model.data.stream import StreamConfig
 from model.seeds import seed_of
@@ -87,10 +88,11 @@ class ManifestSource:
 
     @property
     def description(self) -> dict[str, str | int]:
-        """Name the data sets and count their images, and how many were shown in all."""
+        """Name the data sets, count their images and how many were shown in all, tell the rows from others."""
         names = ", ".join(sorted({r.dataset for r in self.rows}))
         shown = sum(len(batch) for batch in self.order)
-        return {"data": names, "images_in_set": len(self.rows), "images": shown}
+        digest = rows_digest(self.rows)
+        return {"data": names, "images_in_set": len(self.rows), "images": shown, "rows": digest}
 
     def batches(self, first: int) -> Iterator[TokenBatch]:
         """Read batches, running the towers unless the cache has their tokens."""

@@ -21,6 +21,7 @@ from model.data.images import ImageBatch, read_row
 from model.data.row import ManifestRow
 from model.precision import autocast
 from model.preprocess import TowerImages
+from model.runs import weights_digest
 from model.ssvp.model import SSVP
 
 LEVEL = "patches."
@@ -124,7 +125,4 @@ def _fingerprint(tower: nn.Module, config: SSVPConfig, name: str) -> str:
     """Return the SHA-256 over a tower's weights and all the config says of what it is shown and asked."""
     values = config.to_dict()
     facts = {k: v for k, v in values.items() if k.startswith(f"{name}_") or k == "grid"}
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    for tensor in tower.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{json.dumps(facts)}{weights_digest(tower)}".encode()).hexdigest()

@@ -4,7 +4,7 @@ Knows batches of tokens, the optimiser and the schedule. The towers come loaded;
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from model.checkpoint import (
     HEADS_FILE,
     HISTORY_FILE,
     clear_resume,
-    load_history,
     load_resume,
     save_json,
     save_module,
@@ -27,15 +26,16 @@ from model.checkpoint import (
 from model.curves import open_curves
 from model.losses import LossWeights, ssvp_losses
 from model.prompts import DEFAULT_PRODUCT
+from model.runs import check_recipe, is_finished, plain, save_recipe, weights_digest
 from model.schedule import cosine_factor, set_learning_rates
 from model.seeds import seed_of
 from model.sources import Source
+from model.ssvp.heads import SSVPHeads
 from model.ssvp.model import SSVP
 from model.tokens import TokenBatch
 
 Progress = Callable[[int, int, dict[str, float]], None]
 SAVE_EVERY_S = 60.0
-RECIPE_FILE = "recipe.json"
 RARITY = "rarity."  # names of the rarity experts' weights within the heads
 
 
@@ -70,10 +70,6 @@ class TrainConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     seed: int = 1
     workers: int = 2
-
-
-class OtherRecipeError(Exception):
-    """A run folder holds an unfinished run of another recipe."""
 
 
 def build_optimizer(model: SSVP, config: TrainConfig) -> torch.optim.AdamW:
@@ -127,8 +123,11 @@ def train(
     device: torch.device,
     progress: Progress,
     save_every_s: float = SAVE_EVERY_S,
+    towers_history: Mapping[str, Any] | None = None,
 ) -> None:
     """Train the heads of `model`; goes on where an earlier call was stopped, and ends at the same weights.
+
+    A run that is finished is left as it is.
 
     Args:
         model: with loaded towers, on `device`.
@@ -138,23 +137,31 @@ def train(
         device: where to train.
         progress: called after each step with step, total steps and the losses.
         save_every_s: how often the unfinished run is saved.
+        towers_history: what the towers' own run recorded.
 
     Raises:
-        OtherRecipeError: when `run_dir` holds an unfinished run of another model or recipe.
+        OtherRecipeError: when `run_dir` holds a run of another model, recipe, data or towers.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     model.train()
     optimizer = build_optimizer(model, config)
-    recipe = {"config": model.config.to_dict(), **_described(config), **source.description}
+    recipe = {
+        "config": model.config.to_dict(),
+        **_described(config),
+        **source.description,
+        "towers": _towers_digest(model),
+    }
+    if is_finished(run_dir, HEADS_FILE, recipe):
+        return
     step, seconds = 0, 0.0
     saved = load_resume(run_dir, device)
     if saved is not None:
-        _check_recipe(saved["recipe"], recipe, run_dir)
+        check_recipe(saved["recipe"], recipe, run_dir)
         step, seconds = int(saved["step"]), float(saved["seconds"])
         model.prompts.load_state_dict(saved["prompts"])
         model.heads.load_state_dict(saved["heads"])
         optimizer.load_state_dict(saved["optimizer"])
-    save_json(recipe, run_dir / RECIPE_FILE)
+    save_recipe(run_dir, recipe)
     last_save = began = time.monotonic()
     with open_curves(run_dir, step) as curves:
         for batch in source.batches(step):
@@ -171,7 +178,9 @@ def train(
                 so_far = seconds + last_save - began
                 save_resume(run_dir, _resume_state(model, optimizer, step, so_far, recipe))
     seconds += time.monotonic() - began
-    _finish(model.eval(), recipe, run_dir, seconds, device)
+    made = {k: v for k, v in recipe.items() if k != "config"}
+    made |= {"training_hours": round(seconds / 3600, 2), "device": str(device)}
+    _finish(model.eval(), {**(towers_history or {}), "train": made}, run_dir)
 
 
 def _described(config: TrainConfig) -> dict[str, Any]:
@@ -179,17 +188,10 @@ def _described(config: TrainConfig) -> dict[str, Any]:
     return {"recipe": {k: v for k, v in asdict(config).items() if k != "workers"}}
 
 
-def _check_recipe(started: dict[str, Any], asked: dict[str, Any], run_dir: Path) -> None:
-    if started != _plain(asked):
-        raise OtherRecipeError(
-            f"{run_dir} holds an unfinished run of another recipe; finish that one or take another folder"
-        )
-
-
-def _plain(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {k: _plain(v) for k, v in values.items()}
-    return [_plain(v) for v in values] if isinstance(values, (list, tuple)) else values
+def _towers_digest(model: SSVP) -> str:
+    """Tell apart all that training starts from: the towers, and the rarity experts that came with them."""
+    rarity = model.heads.rarity if isinstance(model.heads, SSVPHeads) else None
+    return weights_digest(model.clip, model.dino, rarity)
 
 
 def _resume_state(
@@ -202,20 +204,16 @@ def _resume_state(
     return {
         "step": step,
         "seconds": seconds,
-        "recipe": _plain(recipe),
+        "recipe": plain(recipe),
         "prompts": model.prompts.state_dict(),
         "heads": model.heads.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
 
 
-def _finish(
-    model: SSVP, recipe: dict[str, Any], run_dir: Path, seconds: float, device: torch.device
-) -> None:
-    save_module(model.prompts, run_dir / PROMPTS_FILE)
-    save_module(model.heads, run_dir / HEADS_FILE)
+def _finish(model: SSVP, history: dict[str, Any], run_dir: Path) -> None:
     save_json(model.config.to_dict(), run_dir / CONFIG_FILE)
-    made = {k: v for k, v in recipe.items() if k != "config"}
-    made |= {"training_hours": round(seconds / 3600, 2), "device": str(device)}
-    save_json({**load_history(run_dir), "train": made}, run_dir / HISTORY_FILE)
+    save_json(history, run_dir / HISTORY_FILE)
+    save_module(model.prompts, run_dir / PROMPTS_FILE)
+    save_module(model.heads, run_dir / HEADS_FILE)  # the last: by it a finished run is known
     clear_resume(run_dir)

@@ -13,14 +13,13 @@ import torch
 
 from model.checkpoint import (
     CONFIG_FILE,
-    HISTORY_FILE,
     load_history,
     load_untrained,
-    save_json,
     share_towers,
 )
 from model.config import SSVPConfig
 from model.data.manifest import read_manifest
+from model.data.pixels import read_mask
 from model.data.row import DataLayoutError, ManifestRow
 from model.recipes import recipe_for
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
@@ -60,7 +59,7 @@ class TrainRequest:
 def run_training(
     request: TrainRequest, out: Path, device: torch.device, progress_bar: ProgressBar
 ) -> None:
-    """Train, or go on training, in a run folder.
+    """Train, or go on training, in a run folder; a finished run is left as it is.
 
     Args:
         request: what to train.
@@ -72,7 +71,7 @@ def run_training(
         DataLayoutError: the manifest cannot be read or holds nothing to learn from.
         FileNotFoundError: there are no towers.
         ValueError: the towers do not fit the config.
-        OtherRecipeError: the run folder holds another unfinished run.
+        OtherRecipeError: the run folder holds another run.
     """
     if not (request.towers / CONFIG_FILE).exists():
         raise FileNotFoundError(
@@ -82,10 +81,9 @@ def run_training(
     torch.manual_seed(recipe.seed)
     model = load_untrained(request.towers, request.config).to(device)
     source = _source(request, recipe, model, device, progress_bar)
-    out.mkdir(parents=True, exist_ok=True)
-    save_json(load_history(request.towers), out / HISTORY_FILE)
+    history = load_history(request.towers)
     with progress_bar("train") as progress:
-        train(model, recipe, source, out, device, progress, request.save_every_s)
+        train(model, recipe, source, out, device, progress, request.save_every_s, history)
     share_towers(request.towers, out)
 
 
@@ -129,7 +127,8 @@ def labelled_rows(manifest: Path, split: str) -> list[ManifestRow]:
     """Return a manifest's rows of a split.
 
     Raises:
-        DataLayoutError: when there is no normal one, no anomalous one, or an anomalous one without a mask.
+        DataLayoutError: when there is no normal one, no anomalous one, or an anomalous one without a mask or
+            with one that marks nothing: it would be learned as normal.
     """
     rows = [r for r in read_manifest(manifest) if split in (r.split, "all")]
     anomalous = [r for r in rows if r.anomalous]
@@ -142,5 +141,10 @@ def labelled_rows(manifest: Path, split: str) -> list[ManifestRow]:
     if without:
         raise DataLayoutError(
             f"{manifest}: {len(without)} anomalous images have no mask, the first is {without[0]}"
+        )
+    blank = [r.mask for r in anomalous if r.mask is not None and not read_mask(r.mask).any()]
+    if blank:
+        raise DataLayoutError(
+            f"{manifest}: {len(blank)} masks of anomalous images mark nothing, the first is {blank[0]}"
         )
     return rows

@@ -28,11 +28,16 @@ def architecture(config: SSVPConfig) -> dict[str, Any]:
     """Return open_clip's model config with the image size of ours.
 
     Raises:
-        ValueError: when open_clip knows no model of that name.
+        ValueError: when open_clip knows no model of that name, or its image tower is neither a ViT nor a
+            ModifiedResNet of its own.
     """
     found = dict(config.clip_config) or open_clip.get_model_config(config.clip_model)
     if found is None:
         raise ValueError(f"open_clip knows no model {config.clip_model!r}")
+    if "timm_model_name" in found["vision_cfg"] or "hf_model_name" in found.get("text_cfg", {}):
+        raise ValueError(
+            f"{config.clip_model} has towers of other libraries; a ViT or ModifiedResNet of open_clip is needed"
+        )
     vision = {**found["vision_cfg"], "image_size": config.clip_size_px}
     return {**found, "vision_cfg": vision}
 

@@ -86,7 +86,7 @@ def changed(config: SSVPConfig, changes: Sequence[str] | None) -> SSVPConfig:
 def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """End a command with the message of an error a person can do something about, without a traceback."""
     from model.data.row import DataLayoutError
-    from model.train import OtherRecipeError
+    from model.runs import OtherRecipeError
 
     ours = (DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError)
     expected: tuple[type[Exception], ...] = (*ours, *others)

@@ -4,6 +4,7 @@ Paths in the file are relative to its folder, so both can move together. Knows t
 sets' own layouts only as far as `open_data` has to.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "open_data",
     "read_manifest",
     "read_sample",
+    "rows_digest",
     "write_manifest_rows",
 ]
 
@@ -87,6 +89,16 @@ def open_data(path: Path, split: str | None = TEST) -> list[ManifestRow]:
     if not found:
         raise DataLayoutError(f"{path} has no images of split {split}")
     return found
+
+
+def rows_digest(rows: Sequence[ManifestRow]) -> str:
+    """Return the SHA-256 over what the rows say and how many bytes their files have; folders may move."""
+    facts = [
+        [r.dataset, r.split, r.category, r.product, r.defect, r.anomalous]
+        + [(f.name, f.stat().st_size) for f in (r.image, r.mask) if f is not None]
+        for r in rows
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _to_line(row: ManifestRow, folder: Path) -> str:

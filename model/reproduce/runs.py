@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from model.alignment import Alignment, measure_alignment
 from model.baselines.static import static_config
 from model.checkpoint import CONFIG_FILE, load_config, load_model, load_untrained, save_json
 from model.config import SSVPConfig
-from model.data.manifest import open_data, read_sample
+from model.data.manifest import open_data, read_manifest, read_sample, rows_digest
+from model.data.row import ManifestRow
 from model.evaluate import measure
 from model.reproduce.variants import STATIC, Variant
 from model.scoring import RowScorer, tokens_from
@@ -80,13 +82,16 @@ class Run:
             return static_config(self.bench.config)
         return self.variant.config(self.bench.config)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """Where the run is kept."""
-        facts = [self.config.to_dict(), dict(self.bench.recipe), dict(self.variant.losses)]
-        digest = hashlib.sha256(
-            json.dumps([*facts, self.train_on.name, str(self.towers), self.seed]).encode()
-        )
+        facts: list[Any] = [
+            self.config.to_dict(),
+            dict(self.bench.recipe),
+            dict(self.variant.losses),
+        ]
+        facts += [self.train_on.name, rows_digest(read_manifest(self.train_on))]
+        digest = hashlib.sha256(json.dumps([*facts, str(self.towers), self.seed]).encode())
         return self.bench.out / "runs" / f"{digest.hexdigest()[:12]}-seed{self.seed}"
 
     def model(self) -> SSVP:
@@ -115,16 +120,17 @@ class Run:
         """
         if not (self.towers / CONFIG_FILE).exists():
             raise TowersMissingError(f"{self.variant.label}: no towers in {self.towers}")
-        path = self.folder / data.stem / REPORT_FILE
+        rows = open_data(data)
+        path = self.folder / f"{data.stem}-{rows_digest(rows)[:12]}" / REPORT_FILE
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            found = self._measure(data)
+            found = self._measure(data.stem, rows)
             save_json({"label": self.variant.label, "seed": self.seed, **found}, path)
         report: dict[str, Any] = json.loads(path.read_text())
         return report
 
-    def _measure(self, data: Path) -> dict[str, Any]:
-        model, rows = self.model(), open_data(data)
+    def _measure(self, name: str, rows: list[ManifestRow]) -> dict[str, Any]:
+        model = self.model()
         cache = self.bench.cache and TokenCache(self.bench.cache, model, self.bench.device)
         aligned = Alignment()
 
@@ -132,7 +138,7 @@ class Run:
             nonlocal aligned
             aligned += measure_alignment(model, batch)
 
-        with self.bench.progress_bar(f"{self.variant.label}, {data.stem}") as progress:
+        with self.bench.progress_bar(f"{self.variant.label}, {name}") as progress:
             if cache:
                 cache.fill(rows, lambda done, total: progress(done, total, {}))
             methods_own = isinstance(model.heads, SSVPHeads)

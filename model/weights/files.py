@@ -29,6 +29,8 @@ class WeightsError(Exception):
 def read_weights(path: Path) -> StateDict:
     """Return the tensors of a weights file by name, on the CPU, without wrappers and common prefixes.
 
+    Fractions come in fp32, whatever the file has: a CPU resizes nothing less precise.
+
     Raises:
         WeightsError: there is no such file, or it holds no tensors we can read.
     """
@@ -42,7 +44,7 @@ def read_weights(path: Path) -> StateDict:
     state = {k: v for k, v in _unwrapped(found).items() if isinstance(v, Tensor)}
     if not state:
         raise WeightsError(f"{path} holds no tensors")
-    return _without_prefix(state)
+    return _without_prefix({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
 
 
 def _read(path: Path) -> Mapping[str, Any]:

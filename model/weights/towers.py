@@ -3,10 +3,10 @@
 Names are translated by open_clip and timm where they can. Knows state dicts and towers; knows no network.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from open_clip.model import resize_pos_embed, resize_text_pos_embed
 from timm.models import convnext, eva, vision_transformer
 from torch import nn
@@ -27,11 +27,7 @@ def load_clip(tower: ClipTower, path: Path) -> None:
         WeightsError: the file cannot be read, or is of another model.
     """
     state = {k: v for k, v in read_weights(path).items() if k not in OPENAI_FACTS}
-    if "visual.positional_embedding" in state or "visual.attnpool.positional_embedding" in state:
-        resize_pos_embed(state, tower.model)
-        resize_text_pos_embed(state, tower.model)
-        state = resized_attention_pool(state, tower.model)
-    _load(tower.model, state, path)
+    _load(tower.model, _fitted(state, lambda s: _clip_resized(s, tower.model)), path)
 
 
 def load_dino(tower: DinoTower, path: Path) -> None:
@@ -42,17 +38,39 @@ def load_dino(tower: DinoTower, path: Path) -> None:
     Raises:
         WeightsError: the file cannot be read, or is of another model.
     """
-    state = read_weights(path)
-    if "storage_tokens" in state:
-        state = _meta_transformer(state, tower.model, path)
-    elif any(k.startswith("downsample_layers.") for k in state):
-        state = convnext.checkpoint_filter_fn(state, tower.model)
-    elif isinstance(tower.model, eva.Eva):
-        state = eva.checkpoint_filter_fn(state, tower.model)
-    elif isinstance(tower.model, vision_transformer.VisionTransformer):
-        state = vision_transformer.checkpoint_filter_fn(state, tower.model)
+    state = _fitted(read_weights(path), lambda s: _dino_translated(s, tower.model, path))
     kept = {k: v for k, v in state.items() if not k.startswith("head.fc.")}
     _load(tower.model, kept, path)
+
+
+def _fitted(state: StateDict, fit: Callable[[StateDict], StateDict]) -> StateDict:
+    """Translate and resize; what is of another model stays as it is, and `_load` says how it differs.
+
+    Each library stumbles over another model's weights in its own way.
+    """
+    try:
+        return fit(dict(state))
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return state
+
+
+def _clip_resized(state: StateDict, model: nn.Module) -> StateDict:
+    resize_pos_embed(state, model)
+    resize_text_pos_embed(state, model)
+    return resized_attention_pool(state, model)
+
+
+def _dino_translated(state: StateDict, model: nn.Module, path: Path) -> StateDict:
+    translated: StateDict = state
+    if "storage_tokens" in state:
+        translated = _meta_transformer(state, model, path)
+    elif any(k.startswith("downsample_layers.") for k in state):
+        translated = convnext.checkpoint_filter_fn(state, model)
+    elif isinstance(model, eva.Eva):
+        translated = eva.checkpoint_filter_fn(state, model)
+    elif isinstance(model, vision_transformer.VisionTransformer):
+        translated = vision_transformer.checkpoint_filter_fn(state, model)
+    return translated
 
 
 def _meta_transformer(state: StateDict, model: Any, path: Path) -> StateDict:
@@ -99,7 +117,7 @@ def _load(module: nn.Module, state: StateDict, path: Path) -> None:
     ]
     if complaints:
         raise WeightsError(f"{path} does not fit this model; " + "; ".join(complaints))
-    module.load_state_dict({k: v.to(torch.float32) for k, v in state.items()})
+    module.load_state_dict(state)
 
 
 def _first(names: list[str]) -> str:

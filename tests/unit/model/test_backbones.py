@@ -101,6 +101,13 @@ def test_clip_tower_refuses_an_unknown_architecture() -> None:
         ClipTower(replace(TINY_VIT, clip_model="no-such-model", clip_config={}))
 
 
+def test_clip_tower_refuses_towers_of_other_libraries() -> None:
+    """Open_clip wraps models of timm and Hugging Face too; ours reads its own two kinds."""
+    for name in ("ViT-B-16-SigLIP", "convnext_base_w", "roberta-ViT-B-32"):
+        with pytest.raises(ValueError, match="other libraries"):
+            ClipTower(replace(SSVP_NANO, clip_model=name, clip_config={}))
+
+
 def test_full_vocabulary_gives_clips_own_tokenizer() -> None:
     """With CLIP's vocabulary size the ids are open_clip's."""
     sentence = "a photo of a damaged magnetic tile"

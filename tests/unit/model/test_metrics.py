@@ -29,6 +29,14 @@ def test_balanced_threshold_separates_what_can_be_separated() -> None:
     assert best_balanced_threshold(label, score) == pytest.approx(0.4)
 
 
+def test_balanced_threshold_is_a_score_even_where_none_is_better_than_chance() -> None:
+    """Reversed or equal scores: everything is called anomalous, and nothing is infinite."""
+    label = np.array([False, True])
+    for scores in ([0.7, 0.2], [0.5, 0.5]):
+        score = np.array(scores, dtype=np.float32)
+        assert best_balanced_threshold(label, score) == pytest.approx(min(scores))
+
+
 def test_f1_threshold_is_the_score_of_the_best_point() -> None:
     """The threshold of the highest F1, found by trying all."""
     rng = np.random.default_rng(0)

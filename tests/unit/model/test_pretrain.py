@@ -19,6 +19,7 @@ from model.pretrain_objective import (
     image_loss,
 )
 from model.pretrain_recipe import Phase, PretrainConfig
+from model.runs import OtherRecipeError
 from model.ssvp.heads import SSVPHeads
 from tests.configs import MICRO, TINY_VIT
 
@@ -68,6 +69,28 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def test_a_run_folder_is_of_one_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a stopped nor a finished run is mixed with another; a finished one is not repeated."""
+    monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
+
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == 5:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, stop)
+    fewer = replace(QUICK, steps=2)
+    with pytest.raises(OtherRecipeError, match="another recipe"):
+        pretrain.pretrain(MICRO, fewer, tmp_path, CPU, _ignore)
+    assert (tmp_path / checkpoint.RESUME_FILE).exists()
+    pretrain.pretrain(MICRO, replace(QUICK, processes=2), tmp_path, CPU, _ignore)
+    seen: list[int] = []
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, lambda step, *_: seen.append(step))
+    assert seen == []
+    with pytest.raises(OtherRecipeError, match="another recipe"):
+        pretrain.pretrain(MICRO, fewer, tmp_path, CPU, _ignore)
 
 
 def test_a_run_goes_on_from_another_runs_towers(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,6 +66,22 @@ def test_tables_share_runs(bench: Bench, tmp_path: Path) -> None:
     assert Run(bench, FULL, tmp_path / "mvtec.jsonl", 1).folder != run.folder
     other = replace(bench, recipe={"epochs": 2})
     assert Run(other, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
+
+
+def test_figures_of_one_data_set_are_not_told_for_another(bench: Bench, tmp_path: Path) -> None:
+    """A manifest of the same name elsewhere, or with other rows, is another run and another report."""
+    train_on, test_on = tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl"
+    run = Run(bench, FULL, train_on, 1)
+    before = run.report(test_on)
+    lines = test_on.read_text().splitlines()
+    test_on.write_text("\n".join(lines[2:]) + "\n")
+    assert _images(run.report(test_on)) == _images(before) - 2
+    train_on.write_text("\n".join(lines[2:]) + "\n")
+    assert Run(bench, FULL, train_on, 1).folder != run.folder
+
+
+def _images(report: dict[str, Any]) -> int:
+    return sum(c["normal"] + c["anomalous"] for c in report["categories"].values())
 
 
 def test_baselines_and_alignment_come_from_the_same_command(bench: Bench, tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Where batches come from: each row as often as asked, and the same batches after a stop."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from model.data.manifest import open_data
+from model.data.manifest import open_data, rows_digest, write_manifest_rows
 from model.data.render import render_training
-from model.data.row import ManifestRow
+from model.data.row import DataLayoutError, ManifestRow
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import TokenCache
+from model.training import labelled_rows
 from tests.configs import TINY_VIT
 
 CPU = torch.device("cpu")
@@ -50,6 +54,31 @@ def test_batches_after_a_stop_are_those_that_were_left(source: Source) -> None:
         assert one.products == other.products
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.clip.patch_tokens[0], other.clip.patch_tokens[0])
+
+
+def test_rows_are_told_from_others_wherever_they_lie(tmp_path: Path) -> None:
+    """A moved data set is the same; another order, name, label or picture makes another."""
+    rows = rows_of(tmp_path / "data")
+    digest = rows_digest(rows)
+    shutil.copytree(tmp_path / "data", tmp_path / "elsewhere" / "data")
+    assert rows_digest(open_data(tmp_path / "elsewhere" / "data")) == digest
+    assert rows_digest(rows[::-1]) != digest
+    assert rows_digest([replace(rows[0], product="x"), *rows[1:]]) != digest
+    assert rows_digest([replace(rows[0], mask=rows[0].image), *rows[1:]]) != digest
+    rows[0].image.write_bytes(b"another")
+    assert rows_digest(rows) != digest
+
+
+def test_masks_that_mark_nothing_are_not_learned_as_good_parts(tmp_path: Path) -> None:
+    """An annotator's empty mask stops the training before it begins, and is named."""
+    rows = rows_of(tmp_path / "data")
+    manifest = tmp_path / "set.jsonl"
+    write_manifest_rows(rows, manifest)
+    assert labelled_rows(manifest, "test") == rows
+    mask = next(r.mask for r in rows if r.mask is not None)
+    Image.new("L", (64, 64)).save(mask)
+    with pytest.raises(DataLayoutError, match=f"1 masks .* mark nothing, the first is {mask}"):
+        labelled_rows(manifest, "test")
 
 
 def test_masks_mark_the_anomalous_images(source: Source) -> None:

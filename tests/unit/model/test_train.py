@@ -14,11 +14,11 @@ from model.data.images import procedural_images
 from model.data.stream import StreamConfig
 from model.losses import LossWeights
 from model.recipes import NANO, PAPER, recipe_for
+from model.runs import OtherRecipeError
 from model.sources import ProceduralSource, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import tokens_of
 from model.train import (
-    OtherRecipeError,
     Progress,
     TrainConfig,
     build_optimizer,
@@ -133,6 +133,51 @@ def test_an_unfinished_run_is_not_finished_by_another_recipe(tmp_path: Path) -> 
     with pytest.raises(OtherRecipeError, match="another recipe"):
         _train(tmp_path, replace(QUICK, head_learning_rate=1.0))
     _train(tmp_path)
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
+    """Asked for again nothing is trained; another recipe or other towers find the folder taken."""
+    _train(tmp_path)
+    before = _weights(tmp_path)
+    seen: list[int] = []
+    _train(tmp_path, progress=lambda step, *_: seen.append(step))
+    assert seen == []
+    with pytest.raises(OtherRecipeError, match="other towers"):
+        _train(tmp_path, replace(QUICK, seed=9))
+    other = _model()
+    torch.nn.init.zeros_(other.clip.model.visual.proj)
+    with pytest.raises(OtherRecipeError, match="other towers"):
+        train(other, QUICK, _source(other), tmp_path, CPU, _ignore)
+    after = _weights(tmp_path)
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_a_stopped_run_does_not_go_on_with_other_towers(tmp_path: Path) -> None:
+    """Heads that learned from two pairs of towers fit neither."""
+
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == 2:
+            raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        _train(tmp_path, progress=stop)
+    other = _model()
+    torch.nn.init.zeros_(other.clip.model.visual.proj)
+    with pytest.raises(OtherRecipeError, match="other towers"):
+        train(other, QUICK, _source(other), tmp_path, CPU, _ignore)
+
+
+def test_towers_of_a_run_folder_are_those_it_was_trained_on(tmp_path: Path) -> None:
+    """What a folder held before is replaced, on the disk of the source nothing changes."""
+    old, new, target = (tmp_path / name for name in ("old", "new", "target"))
+    for folder, text in ((old, b"old"), (new, b"new"), (target, b"")):
+        folder.mkdir()
+        if text:
+            (folder / "clip.safetensors").write_bytes(text)
+    for source in (old, new, new):
+        checkpoint.share_towers(source, target)
+    assert (target / "clip.safetensors").read_bytes() == b"new"
+    assert (old / "clip.safetensors").read_bytes() == b"old"
 
 
 def test_every_epoch_shows_each_image_once_in_its_own_order() -> None:

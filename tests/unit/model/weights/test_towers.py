@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,18 @@ def test_position_embeddings_are_resized_to_the_towers_image(tmp_path: Path) -> 
         assert all(torch.equal(before[k], after[k]) for k in before if k != resized[0])
 
 
+def test_half_precision_weights_can_be_resized(tmp_path: Path) -> None:
+    """An fp16 file of a tower for smaller images: no CPU resizes halves."""
+    small = replace(TINY_VIT, clip_size_px=TINY_VIT.clip_size_px // 2)
+    clip, other = _seeded(ClipTower, small, 1), _seeded(ClipTower, TINY_VIT, 2)
+    halves = {
+        k: v.half() if v.is_floating_point() else v for k, v in clip.model.state_dict().items()
+    }
+    torch.save(halves, tmp_path / "half.pt")
+    load_clip(other, tmp_path / "half.pt")
+    assert torch.equal(other.model.state_dict()["visual.proj"], halves["visual.proj"].float())
+
+
 def _metas_transformer(state: State) -> State:
     """Rename timm's DINOv3 ViT as Meta published it: the inverse of what is tested, written by hand."""
     found: State = {"mask_token": torch.zeros(1, 48), "rope_embed.periods": torch.ones(6)}
@@ -215,6 +227,29 @@ def test_a_wrong_file_says_what_differs(tmp_path: Path) -> None:
     _save(many, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"some\.name\.3 and 5 more"):
         load_clip(clip, tmp_path / "other.safetensors")
+
+
+def test_a_file_of_another_architecture_says_what_differs(tmp_path: Path) -> None:
+    """Another width, and a ViT, a ResNet or a ConvNeXt in one another's places: one kind of error."""
+    wider = replace(TINY_VIT, clip_config=_wider(TINY_VIT.clip_config), clip_size_px=32)
+    path = tmp_path / "weights.pth"
+    for source, target in ((wider, TINY_VIT), (TINY_VIT, MICRO), (MICRO, TINY_VIT)):
+        torch.save(ClipTower(source).model.state_dict(), path)
+        with pytest.raises(WeightsError, match="does not fit this model"):
+            load_clip(ClipTower(target), path)
+    vit, convnext = (DinoTower(c).model.state_dict() for c in (TINY_VIT, CONVNEXT))
+    for state, config in (
+        (_metas_transformer(vit), CONVNEXT),
+        (_metas_convnext(convnext), TINY_VIT),
+    ):
+        torch.save(state, path)
+        with pytest.raises(WeightsError, match="does not fit this model"):
+            load_dino(DinoTower(config), path)
+
+
+def _wider(config: Mapping[str, Any]) -> dict[str, Any]:
+    vision = {**config["vision_cfg"], "width": 2 * config["vision_cfg"]["width"]}
+    return {**config, "vision_cfg": vision}
 
 
 class _Trap:
