@@ -10,6 +10,7 @@ ServiceError
 │   ├── ImageAnimatedError         400 image_animated
 │   ├── KeyMissingError            401 key_missing
 │   ├── KeyWrongError              403 key_wrong
+│   ├── OtherSiteError             403 other_site
 │   ├── ImagePathError             404 image_path_unknown
 │   ├── BodyTimeoutError           408 body_timeout
 │   ├── BodyTooLargeError          413 body_too_large
@@ -119,6 +120,14 @@ class KeyWrongError(RequestError):
     status = 403
     code = "key_wrong"
     title = "API key is not accepted"
+
+
+class OtherSiteError(RequestError):
+    """A browser asks for a change on behalf of another site's page."""
+
+    status = 403
+    code = "other_site"
+    title = "Another site's page may not do that"
 
 
 class ImagePathError(RequestError):

@@ -1,4 +1,4 @@
-"""Limits on what uvicorn itself does not bound: headers, trailers, and requests that outlive their answer.
+"""Limits on what uvicorn itself does not bound: headers, trailers, requests without end, answers nobody reads.
 
 Knows bytes and connections; knows no request's meaning. Bodies are bounded where they are read.
 """
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MAX_HEADER_BYTES = 64 * 1024  # of one request, trailers included
 HEADERS_WITHIN_S = 10.0
 REST_WITHIN_S = 10.0  # of a request that has its answer already
+UNREAD_FOR_S = 30.0  # of an answer; whoever takes some of it meanwhile may go on
 LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
 LINGER_BYTES = 2**20
 
@@ -65,16 +66,29 @@ class LimitedProtocol(HttpToolsProtocol):
         self._record = _new_record()
         self._running: RequestResponseCycle | None = None
         self._timer: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Let a connection that never says anything go after the keep-alive time."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # so that whatever is not read is told of
         self._expect(self.config.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         self._expect(None)
+        self._stop_watching()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Watch whether the caller reads its answer, of which some is left here."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """The caller has read all of it."""
+        self._stop_watching()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; NULs after a body, which callers written in C send, are parsed by themselves."""
@@ -130,6 +144,23 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """End a connection whose caller speaks no HTTP, or too much of it."""
         self._give_up(TOO_LARGE if self._field_bytes > MAX_HEADER_BYTES else MALFORMED)
+
+    def _watch_reader(self) -> None:
+        self._stop_watching()
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(UNREAD_FOR_S, self._judge_reader, left)
+
+    def _judge_reader(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._watch_reader()
+            return
+        logger.warning("a connection ends: its answer was not read for %.0f s", UNREAD_FOR_S)
+        self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _read(self, data: bytes) -> None:
         if self._deaf:

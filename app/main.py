@@ -12,6 +12,7 @@ from app.api.keys import ApiKeys
 from app.api.middleware import RecordMiddleware
 from app.api.problems import add_problem_handlers
 from app.api.routes import batch, console, detect, health, products
+from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.observability import Metrics
@@ -50,6 +51,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.state.calibrator = Calibrator(engine)
     app.state.products, app.state.console = profiles, console.read_assets()
     app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)

@@ -50,6 +50,10 @@ class Caller:
         """Read up to some bytes and with them."""
         return await asyncio.wait_for(self._reader.readuntil(end), WAIT_S)
 
+    async def some(self, most: int) -> bytes:
+        """Read what is there, up to a number of bytes."""
+        return await asyncio.wait_for(self._reader.read(most), WAIT_S)
+
     async def rest(self) -> bytes:
         """Read until the server ends the connection."""
         return await asyncio.wait_for(self._reader.read(), WAIT_S)

@@ -4,13 +4,16 @@ Knows where the pieces are kept; makes none.
 """
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from app.api.keys import ApiKeys
+from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
+from app.errors import OtherSiteError
 from app.observability import Metrics, RequestRecord
 from app.products.live import Products
 from app.settings import Settings
@@ -58,6 +61,30 @@ async def may_ask(
     record.key = keys.admit(given)
 
 
+async def from_no_other_site(request: Request) -> None:
+    """Refuse a change that another site's page had a browser ask for: its user knows nothing of it.
+
+    A browser names the page's origin with every such request, and its relation to this host where the
+    connection is a safe one; other callers send neither.
+
+    Raises:
+        OtherSiteError: it did.
+    """
+    if request.method == "GET":
+        return
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    relation = request.headers.get("sec-fetch-site")
+    if relation is None and origin is not None:
+        relation = "same-origin" if urlsplit(origin).netloc.lower() == host.lower() else "other"
+    if relation not in (None, "same-origin", "none"):
+        raise OtherSiteError(f"a page of {origin} may change nothing at {host}")
+
+
+async def _calibrator(request: Request) -> Calibrator:
+    calibrator: Calibrator = request.app.state.calibrator
+    return calibrator
+
+
 async def _record(request: Request) -> RequestRecord:
     record: RequestRecord = request.state.record
     return record
@@ -78,6 +105,7 @@ async def _products(request: Request) -> Products:
     return products
 
 
+CalibratorDep = Annotated[Calibrator, Depends(_calibrator)]
 ProductsDep = Annotated[Products, Depends(_products)]
 ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]
 EngineDep = Annotated[Engine, Depends(_engine)]

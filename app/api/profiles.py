@@ -39,7 +39,7 @@ class Echo:
         said = {name: value for name, value in pairs if isinstance(value, str | int)}
         profile = str(said.get("profile", ""))
         text = str(said.get("sequence", ""))
-        number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else 0
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else 0
         return cls(
             profile if profile in MEDIA_TYPES else "full",
             str(said.get("part_id", ""))[:_MAX_TEXT],

@@ -7,6 +7,7 @@ network does. One client may be used by many threads at once.
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -36,6 +37,7 @@ class SSVPClient:
     def __init__(self, url: str = "http://localhost:8080", **options: Any) -> None:
         self._client = AsyncSSVPClient(url, **options)
         self._loop = asyncio.new_event_loop()
+        self._closed, self._closing = False, threading.Lock()
         # A daemon, so that a program which forgets to close its client still ends.
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="ssvp-client", daemon=True
@@ -56,13 +58,26 @@ class SSVPClient:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; once is enough, twice does no harm."""
-        if self._loop.is_closed():
-            return
-        self._run(self._client.close())
+        """Close all connections; calls that other threads wait for end in `RuntimeError`.
+
+        Once is enough, twice does no harm.
+        """
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ended.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._client.close()
 
     def detect(self, image: Image | None = None, **options: Unpack[DetectOptions]) -> Inspection:
         """Inspect one image; see `AsyncSSVPClient.detect`."""
@@ -101,12 +116,15 @@ class SSVPClient:
         return self._run(self._client.ready())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
-            work.close()
-            raise RuntimeError("this client is closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._closing:  # what begins after the end would never end
+            if self._closed:
+                work.close()
+                raise RuntimeError("this client is closed")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError:
+            raise RuntimeError("this client was closed during the call") from None
         except KeyboardInterrupt:
             future.cancel()
             raise

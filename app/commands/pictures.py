@@ -29,13 +29,13 @@ class Pictures:
 def find_pictures(names: Sequence[str]) -> Pictures:
     """Find files by name, all pictures of folders and what is below them, and what patterns mean."""
     files: dict[Path, None] = {}
-    missing: list[Path] = []
+    missing: dict[Path, None] = {}
     for name in names:
         found = _named(name)
         if not found:
-            missing.append(Path(name))
+            missing[Path(name)] = None
         files.update(dict.fromkeys(found or [Path(name)]))
-    return Pictures(list(files), missing)
+    return Pictures(list(files), list(missing))
 
 
 def _named(name: str) -> list[Path]:

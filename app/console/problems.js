@@ -14,6 +14,7 @@ const WORDS = {
   parameter_invalid: ["The service does not accept one of the entries.", "Check the product's name and the numbers."],
   key_missing: ["This service asks for an API key.", "Enter your key above, then try again."],
   key_wrong: ["This API key is not accepted.", "Check it letter by letter, or ask who runs the service for one."],
+  other_site: ["A page of another address may change nothing here.", "Open this page from the service itself; a proxy between must pass the Host header on."],
   rate_limited: ["This key has been used too often in a short time.", "Wait a moment and try again."],
   starting: ["The service is still starting.", "It loads its model; this page waits and tells when it is ready."],
   not_ready: ["The service is not fit to inspect.", "Its own check failed. Tell who runs it; nothing it would say could be trusted."],

@@ -16,6 +16,7 @@ from app.errors import DeadlinePassedError, InferenceError, QueueFullError, Requ
 from app.products.calibration import NamedScore
 from app.products.errors import CalibrationImageError
 
+MOST_CALIBRATIONS = 8  # one runs, the others wait with all their pictures in memory
 AT_ONCE = 2  # so an image of the line waits for two others at most
 LIMIT_S = 600.0
 _AGAIN_S = 0.05  # where the line has filled the queue
@@ -34,16 +35,40 @@ class GoodPart:
     read: Callable[[], Awaitable[bytes]]
 
 
-async def score_all(
+class Calibrator:
+    """Scores the pictures of one calibration after the other; used on one event loop.
+
+    However many are asked for, the line shares its places with the pictures of one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn, self._asked = asyncio.Lock(), 0
+
+    async def score_all(
+        self, parts: Sequence[GoodPart], product: str, roi: Box | None
+    ) -> list[NamedScore]:
+        """Score every picture, or none: all that wait behind a line's images, which have earlier deadlines.
+
+        Raises:
+            CalibrationImageError: one of them cannot be inspected; its name and the reason are in the message.
+            QueueFullError: too many calibrations wait already.
+            DeadlinePassedError: it took longer than `LIMIT_S`, other calibrations before it not counted.
+            ServiceError: what keeps any image from its verdict.
+        """
+        if self._asked >= MOST_CALIBRATIONS:
+            raise QueueFullError(f"{MOST_CALIBRATIONS} calibrations are under way already")
+        self._asked += 1
+        try:
+            async with self._turn:
+                return await _score_all(self._engine, parts, product, roi)
+        finally:
+            self._asked -= 1
+
+
+async def _score_all(
     engine: Engine, parts: Sequence[GoodPart], product: str, roi: Box | None
 ) -> list[NamedScore]:
-    """Score every picture, or none: all that wait behind a line's images, which have earlier deadlines.
-
-    Raises:
-        CalibrationImageError: one of them cannot be inspected; its name and the reason are in the message.
-        DeadlinePassedError: it took longer than `LIMIT_S`.
-        ServiceError: what keeps any image from its verdict.
-    """
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(part: GoodPart) -> NamedScore:

@@ -22,13 +22,15 @@ MAX_TAGS = 200
 _MAX_NUMBERS = 2**18
 _MAX_PADDED_PIXELS, _MAX_PADDING = 4 * 2**20, 4
 
+# What ends a scan: no stuffed zero, no restart mark, no padding.
+_AFTER_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 # Legal files have at most a few dozen scans; each costs a pass over all coefficients.
 MAX_SCANS = 100
 _MAX_SEGMENTS, _MAX_EXIF_SEGMENTS = 1024, 16
 _NEXT_MARKER = re.compile(rb"[^\xff]{0,1024}\xff{1,1024}([^\xff])")
 _BARE_MARKERS = frozenset({0x00, *range(0xD0, 0xDA)})  # no length follows
 _SEGMENTS = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE}) - {0xC8}
-_START_OF_SCAN = 0xDA
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _LOSSLESS = re.compile(rb"\xff[\xc3\xc7\xcb\xcf]")
 
 _MAX_CHUNKS = 1024
@@ -140,21 +142,37 @@ def shrinks(data: bytes) -> bool:
 
 
 def check_jpeg(data: bytes) -> None:
-    """Refuse a JPEG of thousands of scans, or of thousands of segments before the first.
+    """Refuse a JPEG of thousands of scans, or of thousands of segments before or between them.
+
+    What comes after the picture's end, a film or a sensor's raw data, is nobody's scans.
 
     Raises:
         ImageCorruptError: no camera writes such a file.
     """
-    # Coded data hold a zero or a restart mark after each FF, so this counts scans, those of previews too.
-    if data.count(b"\xff\xda") > MAX_SCANS:
-        raise ImageCorruptError(f"the JPEG has more than {MAX_SCANS} scans")
+    position, marker, scans = _first_scan(data), _START_OF_SCAN, 1
+    for _ in range(_MAX_SEGMENTS):
+        if marker == _START_OF_SCAN or marker in _SEGMENTS:
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+        if (found := _AFTER_SCAN.search(data, position)) is None:
+            return
+        marker, position = found[1][0], found.end()
+        scans += marker == _START_OF_SCAN
+        if marker == _END_OF_IMAGE:
+            return
+        if scans > MAX_SCANS:
+            break
+    raise ImageCorruptError(f"the JPEG has more than {MAX_SCANS} scans, or too much between them")
+
+
+def _first_scan(data: bytes) -> int:
+    """Return where the first scan's header begins, behind its marker."""
     position, exif_segments = 2, 0
     for _ in range(_MAX_SEGMENTS):
         if (found := _NEXT_MARKER.match(data, position)) is None:
             break
         marker, position = found[1][0], found.end()
         if marker == _START_OF_SCAN:
-            return
+            return position
         if marker in _SEGMENTS:
             exif_segments += data.startswith(b"Exif\0\0", position + 2)
             position += max(2, int.from_bytes(data[position : position + 2], "big"))

@@ -1,7 +1,7 @@
 """Images that a camera PC wrote and a PLC refers to.
 
 Knows files below the allowed folders; tells nobody whether there are others. A share that no longer answers
-holds up whoever asks for its files, until their deadline, and nobody else.
+holds up whoever has files looked for on it, until their deadline, and nobody else.
 """
 
 import asyncio
@@ -12,22 +12,32 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
 from app.errors import BodyTooLargeError, DeadlinePassedError, ImagePathError, ParameterError
 
 T = TypeVar("T")
-READERS = 8
+READERS, FINDERS = 8, 2  # of each root
 MAX_FOUND = 5_000
 OPEN_FILES = Path("/proc/self/fd")
+
+
+class _Share:
+    """One root, with the threads that may be busy, or stuck, below it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.readers, self.finders = asyncio.Semaphore(READERS), asyncio.Semaphore(FINDERS)
 
 
 class ImageFiles:
     """Reads images below the roots, a few at a time, each on a thread of its own.
 
-    Such a thread may hang in the operating system for ever; being a daemon it does not keep the process.
+    Such a thread may hang in the operating system for ever; being a daemon it does not keep the process. Roots
+    are tried in order, each with threads of its own; an absolute path that begins with a root is looked for
+    there alone.
 
     Args:
         roots: folders that may be read from, subfolders included; none: no file is read.
@@ -35,116 +45,123 @@ class ImageFiles:
     """
 
     def __init__(self, roots: Sequence[Path], limit_bytes: int) -> None:
-        self._roots, self._limit_bytes = roots, limit_bytes
-        self._free = asyncio.Semaphore(READERS)
+        self._shares = [_Share(root) for root in roots]
+        self._limit_bytes = limit_bytes
 
     async def read(self, path: str, deadline: float) -> bytes:
         """Read one image.
 
         Args:
-            path: see `read_image_file`.
+            path: relative to a root, or absolute.
             deadline: `time.perf_counter()` value after which nobody waits for it.
 
         Raises:
             ParameterError: no file is read here.
             DeadlinePassedError: it was not read in time.
-            ImagePathError, BodyTooLargeError: see `read_image_file`.
+            ImagePathError: there is no such file in any root, or what is there is no plain file.
+            BodyTooLargeError: the file is larger than the limit.
         """
-        return await self._on_thread(
-            lambda: read_image_file(path, self._roots, self._limit_bytes), deadline
-        )
+        for share in self._shares_of(Path(path)):
+            work = partial(read_image_file, path, share.root, self._limit_bytes)
+            if (found := await _on_thread(share.readers, work, deadline)) is not None:
+                return found
+        self._refuse_without_roots()
+        raise ImagePathError("there is no image at that path below the allowed folders")
 
     async def find(self, pattern: str, deadline: float) -> list[str]:
         """Return the paths of all files that a pattern like `line3/good/*.png` means, in order of their names.
 
         Args:
-            pattern: see `find_image_files`.
+            pattern: relative to a root, with `*`, `?` and `[...]` within names; no `**`, which could walk a
+                whole share. The first root that has any such file is taken.
             deadline: `time.perf_counter()` value after which nobody waits for it.
 
         Raises:
-            ParameterError, DeadlinePassedError: see `read`.
-            ImagePathError: see `find_image_files`.
+            ParameterError: no file is read here, or more than `MAX_FOUND` are meant.
+            DeadlinePassedError: see `read`.
+            ImagePathError: no file is meant, or the pattern is none.
         """
-        return await self._on_thread(lambda: find_image_files(pattern, self._roots), deadline)
+        self._refuse_without_roots()
+        parts = Path(pattern).parts
+        if not parts or Path(pattern).is_absolute() or ".." in parts or "**" in pattern:
+            raise ImagePathError(
+                "the pattern must be relative to an allowed folder, without .. and **"
+            )
+        for share in self._shares:
+            work = partial(find_image_files, pattern, share.root, deadline)
+            if found := await _on_thread(share.finders, work, deadline):
+                return found
+        raise ImagePathError("no file below the allowed folders fits that pattern")
 
-    async def _on_thread(self, work: Callable[[], T], deadline: float) -> T:
-        if not self._roots:
+    def _shares_of(self, path: Path) -> list[_Share]:
+        named = [share for share in self._shares if path.is_relative_to(share.root)]
+        return named if named and ".." not in path.parts else self._shares
+
+    def _refuse_without_roots(self) -> None:
+        if not self._shares:
             raise ParameterError(
                 "image_path: this service reads no files; SSVP_IMAGE_ROOTS is not set"
             )
+
+
+async def _on_thread(free: asyncio.Semaphore, work: Callable[[], T], deadline: float) -> T:
+    try:
+        async with asyncio.timeout(deadline - time.perf_counter()):
+            await free.acquire()
+            return await _started(free, work)
+    except TimeoutError:
+        raise DeadlinePassedError("the file was not read in time") from None
+
+
+def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def done(resolve: Callable[[], None]) -> None:
+        free.release()
+        if not future.done():  # else nobody waits any more
+            resolve()
+
+    def run() -> None:
         try:
-            async with asyncio.timeout(deadline - time.perf_counter()):
-                await self._free.acquire()
-                return await self._start(work)
-        except TimeoutError:
-            raise DeadlinePassedError("the file was not read in time") from None
+            found = work()
+        except Exception as error:  # noqa: BLE001 - its waiter gets it
+            resolve = partial(future.set_exception, error)
+        else:
+            resolve = partial(future.set_result, found)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(done, resolve)
 
-    def _start(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def done(resolve: Callable[[], None]) -> None:
-            self._free.release()
-            if not future.done():  # else nobody waits any more
-                resolve()
-
-        def run() -> None:
-            try:
-                found = work()
-            except Exception as error:  # noqa: BLE001 - its waiter gets it
-                resolve = partial(future.set_exception, error)
-            else:
-                resolve = partial(future.set_result, found)
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(done, resolve)
-
-        threading.Thread(target=run, name="ssvp-file", daemon=True).start()
-        return future
+    threading.Thread(target=run, name="ssvp-file", daemon=True).start()
+    return future
 
 
-def read_image_file(path: str, roots: Sequence[Path], limit_bytes: int) -> bytes:
-    """Read an image below one of the roots.
-
-    Args:
-        path: relative to a root, or absolute; roots are tried in order.
-        roots: folders that may be read from, subfolders included.
-        limit_bytes: largest file.
+def read_image_file(path: str, root: Path, limit_bytes: int) -> bytes | None:
+    """Read an image below a root; None if there is no such file.
 
     Raises:
-        ImagePathError: there is no such file in any root, or what is there is no plain file.
+        ImagePathError: what is there is no plain file, or cannot be read.
         BodyTooLargeError: the file is larger than the limit.
     """
-    for root in roots:
-        if (found := _inside(root, path)) is not None:
-            return _read(found, root, limit_bytes)
-    raise ImagePathError("there is no image at that path below the allowed folders")
+    found = _inside(root, path)
+    return None if found is None else _read(found, root, limit_bytes)
 
 
-def find_image_files(pattern: str, roots: Sequence[Path]) -> list[str]:
-    """Find the files a pattern means below the first root that has any.
-
-    Args:
-        pattern: relative to a root, with `*`, `?` and `[...]` within names; no `**`, which could
-            walk a whole share.
-        roots: folders that may be read from.
+def find_image_files(pattern: str, root: Path, deadline: float) -> list[str]:
+    """Return the files below a root that a pattern means, by name; gives up when nobody waits any more.
 
     Raises:
-        ImagePathError: no file is meant, or the pattern is none.
         ParameterError: more than `MAX_FOUND` are meant.
     """
-    parts = Path(pattern).parts
-    if not parts or Path(pattern).is_absolute() or ".." in parts or "**" in pattern:
-        raise ImagePathError("the pattern must be relative to an allowed folder, without .. and **")
-    for root in roots:
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # see _inside
-            real_root = root.resolve(strict=True)
-            matches = (str(p.relative_to(real_root)) for p in real_root.glob(pattern))
-            found = list(islice((m for m in matches if _inside(root, m)), MAX_FOUND + 1))
-            if len(found) > MAX_FOUND:  # which ones to leave out would be the file system's choice
-                raise ParameterError(f"image_path: more than {MAX_FOUND} files fit; name fewer")
-            if found:
-                return sorted(found)
-    raise ImagePathError("no file below the allowed folders fits that pattern")
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # see _inside
+        real_root = root.resolve(strict=True)
+        awaited = takewhile(lambda _: time.perf_counter() < deadline, real_root.glob(pattern))
+        matches = (str(p.relative_to(real_root)) for p in awaited)
+        found = list(islice((m for m in matches if _inside(root, m)), MAX_FOUND + 1))
+        if len(found) > MAX_FOUND:  # which ones to leave out would be the file system's choice
+            raise ParameterError(f"image_path: more than {MAX_FOUND} files fit; name fewer")
+        return sorted(found)
+    return []
 
 
 def _inside(root: Path, path: str) -> Path | None:

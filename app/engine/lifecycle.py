@@ -98,6 +98,7 @@ class Engine:
         self._drain: asyncio.Task[None] | None = None
         self._golden_score = math.nan
         self._wrong = False  # the last golden image came out with another score than its own
+        self._times_wrong = 0
 
     @asynccontextmanager
     async def running(self, load: Callable[[], Runtime]) -> AsyncIterator[None]:
@@ -157,10 +158,11 @@ class Engine:
             inspector = self._ready_inspector()
         self._inflight += 1
         self._idle.clear()
+        times_wrong = self._times_wrong
         try:
             yield inspector
-            if self._wrong:
-                raise NotReadyError(self._reason)
+            if self._wrong or self._times_wrong > times_wrong:
+                raise NotReadyError(self._reason or "the golden image came out wrong meanwhile")
         finally:
             self._inflight -= 1
             if not self._inflight:
@@ -239,6 +241,7 @@ class Engine:
     def _judge(self, finding: GoldenFinding) -> None:
         """Be ready if the golden image has its score, and say so when that changes."""
         self._wrong, complaint = finding.wrong, finding.complaint
+        self._times_wrong += finding.wrong
         if not math.isnan(finding.score):
             self._golden_score = finding.score
         state = State.NOT_READY if complaint else State.READY

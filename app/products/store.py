@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class Saved:
 
 
 class ProductStore:
-    """The products of one file.
+    """The products of one file. May be used by several threads at once.
 
     Args:
         path: the file; it need not exist yet. None: nothing is kept.
@@ -59,6 +60,8 @@ class ProductStore:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._stamp: _Stamp | None = None
+        # Held for a whole reading or change: what is read must not come after what was written since.
+        self._busy = threading.Lock()
         self._known = ProductsFile()
         try:
             self._load()
@@ -73,9 +76,10 @@ class ProductStore:
     def refresh(self) -> None:
         """Read the file again if it has changed; a broken one is logged and what was known stays."""
         try:
-            if self._path is None or self._stamp == self._stamp_now():
-                return
-            self._load()
+            with self._busy:
+                if self._path is None or self._stamp == self._stamp_now():
+                    return
+                self._load()
         except OSError as error:
             logger.error("products file: %s; the profiles read before stay in use", error)
         except _BrokenError as error:
@@ -147,7 +151,7 @@ class ProductStore:
         """Hold the lock that all writers take, with what is on the disk now in hand."""
         assert self._path is not None  # noqa: S101
         real = self._path.resolve()
-        with real.with_name(f".{real.name}.lock").open("w") as lock:
+        with self._busy, real.with_name(f".{real.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released with the descriptor, by a crash too
             self._load()
             yield
@@ -186,7 +190,7 @@ class ProductStore:
                 os.fsync(file.fileno())
             Path(name).chmod(real.stat().st_mode & 0o777 if real.exists() else 0o644)
             Path(name).replace(real)
-        except OSError:
+        except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         self._known, self._stamp = changed, self._stamp_now()

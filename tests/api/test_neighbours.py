@@ -66,7 +66,7 @@ async def test_a_dead_share_holds_up_nobody_else(
     """Reads that never return end in 504 at their deadline; bodies are inspected meanwhile."""
     hang, real = threading.Event(), image_files.read_image_file
 
-    def read(*arguments: object) -> bytes:
+    def read(*arguments: object) -> bytes | None:
         hang.wait()
         return real(*arguments)  # type: ignore[arg-type]
 
@@ -133,3 +133,22 @@ async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
             assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
         answer = await service.client.post(URL, params={"sequence": "-17"}, content=PNG)
         assert answer.json()["sequence"] == -17
+
+
+async def test_a_batch_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a single image's answer: whoever waits no longer is not told of verdicts in time."""
+    from app.api.routes import batch
+
+    real = batch._result
+
+    def slowly(*arguments: object) -> dict[str, object]:
+        threading.Event().wait(0.5)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "_result", slowly)
+        files = [("image", ("a.png", PNG))]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")

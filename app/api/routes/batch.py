@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,7 +16,7 @@ from app.api.problems import describe, log_internal
 from app.api.routes.detect import read_request_body, take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
-from app.errors import ImageMissingError, ParameterError, ServiceError
+from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
 from app.observability import RequestRecord
 from app.products.live import Basis
 from app.settings import Settings
@@ -50,6 +51,9 @@ async def detect_batch(
         results = await unless_gone(request, work)
         found = {"request_id": record.request_id, "results": results}
         written = await run_in_threadpool(json.dumps, found)
+        limit = parameters.deadline(record.started_at, settings.default_deadline_ms)
+        if time.perf_counter() > limit:
+            raise DeadlinePassedError("the answer was not written in time")
     return Response(written, media_type="application/json")
 
 

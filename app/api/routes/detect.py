@@ -13,6 +13,7 @@ from app.api.deps import EngineDep, ImageFilesDep, RecordDep, SettingsDep, inspe
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.forms import ONE_INSPECTION, BodyLimits, Received, read_parameters, receive
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
+from app.api.query import query_pairs
 from app.api.schemas import Answer, DetectParameters
 from app.engine.formats import is_image
 from app.engine.image_files import ImageFiles
@@ -70,7 +71,7 @@ async def take_apart(
 ) -> Received:
     """Take a body apart; from here on errors are answered in the caller's profile."""
     content_type = request.headers.get("content-type", "")
-    query = request.query_params.multi_items()
+    query = query_pairs(request)
     size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
     received = await _beside_loop(size, partial(receive, body, content_type, query, limits))
     request.state.echo = echo = Echo.of(received.pairs)

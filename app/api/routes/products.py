@@ -2,21 +2,23 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.body import unless_gone
 from app.api.deps import (
+    CalibratorDep,
     EngineDep,
     ImageFilesDep,
     KeysDep,
     ProductsDep,
     RecordDep,
     SettingsDep,
+    from_no_other_site,
     may_ask,
 )
 from app.api.examples import problem_responses
@@ -32,9 +34,10 @@ from app.api.product_schemas import (
     ScoreAnswer,
     named_scores,
 )
+from app.api.query import ProductPath
 from app.api.routes.detect import read_request_body, take_apart
 from app.api.schemas import ModelAnswer
-from app.engine.calibrator import LIMIT_S, GoodPart, score_all
+from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.errors import ImageMissingError, ParameterError, StartingError
@@ -47,12 +50,11 @@ from app.runtime.protocol import ModelInfo
 logger = logging.getLogger(__name__)
 
 router = APIRouter(
-    tags=["products"], dependencies=[Depends(may_ask)], responses=problem_responses(profiles=True)
+    tags=["products"],
+    dependencies=[Depends(may_ask), Depends(from_no_other_site)],
+    responses=problem_responses(profiles=True),
 )
 
-ProductPath = Annotated[
-    str, Path(min_length=1, max_length=128, pattern=r"\S", description="Product name.")
-]
 _LIMITS = BodyLimits(parts=2_000, json_marks=80_000)
 
 
@@ -85,6 +87,7 @@ async def calibrate_product(
     files: ImageFilesDep,
     keys: KeysDep,
     products: ProductsDep,
+    calibrator: CalibratorDep,
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()
@@ -93,16 +96,17 @@ async def calibrate_product(
         received = await take_apart(request, body, _LIMITS)
         parameters = await run_in_threadpool(read_as, CalibrateParameters, received.pairs)
         model = inspector.model
-        if parameters.scores is not None:
-            scores = _given(received, parameters, model)
-        else:
-            parts = await _good_parts(received, parameters, files)
-            keys.spend_more(record.key, len(parts) - 1)
-            scores = await unless_gone(request, score_all(engine, parts, product, parameters.box()))
-        bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
-        found = await run_in_threadpool(
-            calibrate, product, scores, parameters.false_reject, bundle, parameters.area()
-        )
+    # From here on the line has all places but those of the pictures that are being scored.
+    if parameters.scores is not None:
+        scores = _given(received, parameters, model)
+    else:
+        parts = await _good_parts(received, parameters, files)
+        keys.spend_more(record.key, len(parts) - 1)
+        scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.box()))
+    bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
+    found = await run_in_threadpool(
+        calibrate, product, scores, parameters.false_reject, bundle, parameters.area()
+    )
     saved = await asyncio.to_thread(products.store.add, found.profile, dry_run=parameters.dry_run)
     profile = saved.profile
     logger.info(
@@ -188,9 +192,13 @@ async def _good_parts(
         ]
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
-    deadline = time.perf_counter() + LIMIT_S
-    paths = await files.find(parameters.image_path, deadline)
-    return [GoodPart(path, _on_disk(files, path, deadline)) for path in paths]
+    paths = await files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
+    return [GoodPart(_readable(path), _on_disk(files, path)) for path in paths]
+
+
+def _readable(path: str) -> str:
+    """Return a path as text: names on a disk are bytes, and may be of an encoding nobody knows."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _sent(image: bytes) -> Callable[[], Awaitable[bytes]]:
@@ -200,8 +208,8 @@ def _sent(image: bytes) -> Callable[[], Awaitable[bytes]]:
     return read
 
 
-def _on_disk(files: ImageFiles, path: str, deadline: float) -> Callable[[], Awaitable[bytes]]:
+def _on_disk(files: ImageFiles, path: str) -> Callable[[], Awaitable[bytes]]:
     async def read() -> bytes:
-        return await files.read(path, deadline)
+        return await files.read(path, time.perf_counter() + LIMIT_S)
 
     return read

@@ -109,6 +109,7 @@ def test_close_to_the_threshold_numbers_keep_agreeing_with_the_result() -> None:
         ([("profile", "plc"), ("sequence", "7"), ("part_id", "x")], Echo("plc", "x", 7)),
         ([("profile", "PLC"), ("sequence", "seven")], Echo()),
         ([("profile", "line"), ("sequence", 7)], Echo("line", "", 7)),
+        ([("profile", "line"), ("sequence", "17".zfill(20))], Echo("line", "", 17)),
         ([("profile", ["plc"]), ("sequence", 1e3), ("part_id", {})], Echo()),
         ([("sequence", "9" * 19), ("part_id", "p" * 300)], Echo("full", "p" * 128, 0)),
     ],

@@ -1,6 +1,7 @@
 """What the client sends again, when, and for how long; and the client without an event loop."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 
@@ -270,6 +271,28 @@ def test_a_closed_client_says_so() -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.ready()
+
+
+def test_a_call_under_way_ends_when_its_client_is_closed() -> None:
+    """By another thread: whoever waits is told at once, long before its time is over."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+        client = SSVPClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=600.0)
+        told: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                client.detect(b"x")
+            except RuntimeError as error:
+                told.append(error)
+
+        caller = threading.Thread(target=call, daemon=True)
+        caller.start()
+        connection, _ = silent.accept()
+        client.close()
+        caller.join(10.0)
+        connection.close()
+        assert not caller.is_alive()
+        assert "closed during the call" in str(told[0])
 
 
 def test_nobody_there_is_told_in_one_line() -> None:

@@ -53,6 +53,17 @@ def test_json_is_one_object_a_line_and_nothing_else(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("parts")
+def test_missing_pictures_named_twice_hide_no_other(run: Run) -> None:
+    """As many names as pictures were once taken for no picture at all."""
+    done = run("detect", "--json", "gone.png", "gone.png", "parts/good/00.png")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["file"], row["result_code"]) for row in rows] == [
+        ("gone.png", 2),
+        ("parts/good/00.png", 0),
+    ]
+
+
+@pytest.mark.usefixtures("parts")
 def test_heat_maps_are_written_below_the_folder(run: Run, tmp_path: Path) -> None:
     """Subfolders stay; two pictures of one name do not share a heat map."""
     (tmp_path / "parts" / "bad" / "light.jpg").write_bytes(

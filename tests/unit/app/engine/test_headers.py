@@ -151,6 +151,23 @@ def test_scans_up_to_the_limit_pass() -> None:
         decode(jpeg_of_scans(MAX_SCANS + 1), LIMIT)
 
 
+def test_what_follows_the_picture_is_nobodys_scans() -> None:
+    """Phones append a film, cameras their raw data: random bytes hold a scan's mark every 64 KiB."""
+    jpeg = encode(PICTURE, "JPEG")
+    assert decode(jpeg + b"\xff\xda" * (MAX_SCANS + 1), LIMIT).shape == PICTURE.shape
+    with pytest.raises(ImageCorruptError, match="scans"):
+        decode(jpeg_of_scans(MAX_SCANS + 1) + jpeg, LIMIT)
+
+
+def test_scans_behind_a_false_end_are_counted() -> None:
+    """A note between two scans may hold the mark of the end; decoders read on behind it."""
+    scans = jpeg_of_scans(MAX_SCANS + 1)
+    second = scans.index(b"\xff\xda", scans.index(b"\xff\xda") + 2)
+    note = b"\xff\xfe\x00\x04\xff\xd9"
+    with pytest.raises(ImageCorruptError, match="scans"):
+        decode(scans[:second] + note + scans[second:], LIMIT)
+
+
 def test_restart_marks_and_noise_are_no_scans() -> None:
     """Coded data never hold the mark of a scan."""
     noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), dtype=np.uint8)

@@ -1,15 +1,46 @@
 """Files by path: what lies below a root, and nothing else."""
 
+import asyncio
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from app.engine import image_files
-from app.engine.image_files import find_image_files, read_image_file
-from app.errors import BodyTooLargeError, ImagePathError, ParameterError
+from app.engine.image_files import FINDERS, READERS, ImageFiles
+from app.errors import (
+    BodyTooLargeError,
+    DeadlinePassedError,
+    ImagePathError,
+    ParameterError,
+)
 
+pytestmark = pytest.mark.anyio
 LIMIT = 100
+
+
+def _in_a_minute() -> float:
+    return time.perf_counter() + 60.0
+
+
+def read_image_file(path: str, roots: tuple[Path, ...], limit: int) -> bytes:
+    """Read an image as a caller with a deadline does."""
+
+    async def read() -> bytes:
+        return await ImageFiles(roots, limit).read(path, _in_a_minute())
+
+    return asyncio.run(read())
+
+
+def find_image_files(pattern: str, roots: tuple[Path, ...]) -> list[str]:
+    """Find what a pattern means."""
+
+    async def find() -> list[str]:
+        return await ImageFiles(roots, LIMIT).find(pattern, _in_a_minute())
+
+    return asyncio.run(find())
 
 
 @pytest.fixture
@@ -85,3 +116,47 @@ def test_a_pattern_that_fits_too_many_files_is_refused(
     monkeypatch.setattr(image_files, "MAX_FOUND", 3)
     with pytest.raises(ParameterError, match="more than 3 files"):
         find_image_files("cam/*.png", roots)
+
+
+async def test_a_dead_root_holds_up_no_other(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a share's threads hang: what lies on another one is still read and found."""
+    hang, real = threading.Event(), image_files._inside
+
+    def inside(root: Path, path: str) -> Path | None:
+        if root == roots[1]:
+            hang.wait()
+        return real(root, path)
+
+    monkeypatch.setattr(image_files, "_inside", inside)
+    files = ImageFiles(roots, LIMIT)
+    soon = time.perf_counter() + 0.3
+    stuck = [files.read(str(roots[1] / "cam" / "b.png"), soon) for _ in range(2 * READERS)]
+    stuck += [files.read("cam/b.png", soon)]  # looked for in both
+    found = await asyncio.gather(*stuck, return_exceptions=True)
+    assert {type(f) for f in found} == {DeadlinePassedError}
+    assert await files.read("cam/a.png", _in_a_minute()) == b"a"
+    assert await files.read(str(roots[0] / "cam" / "a.png"), _in_a_minute()) == b"a"
+    assert await files.find("cam/a*", _in_a_minute()) == ["cam/a.png"]
+    hang.set()
+
+
+async def test_patterns_that_never_end_leave_readers_free(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PLC's picture is read while engineers' patterns walk a slow folder."""
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "find_image_files", lambda *_: hang.wait() or [])
+    files = ImageFiles(roots[:1], LIMIT)
+    soon = time.perf_counter() + 0.2
+    walks = [files.find("cam/*", soon) for _ in range(FINDERS + READERS)]
+    found = await asyncio.gather(*walks, return_exceptions=True)
+    assert {type(f) for f in found} == {DeadlinePassedError}
+    assert await files.read("cam/a.png", _in_a_minute()) == b"a"
+    hang.set()
+
+
+def test_dots_do_not_hide_another_root(roots: tuple[Path, ...]) -> None:
+    """A path that begins with one root and leads into another is read there."""
+    assert read_image_file(f"{roots[0]}/../b/cam/b.png", roots, LIMIT) == b"b"

@@ -52,6 +52,33 @@ async def test_no_verdict_leaves_a_model_that_is_known_to_be_wrong() -> None:
             await inspector.inspect(ORDER)
 
 
+@pytest.mark.parametrize("bias_afterwards", [0.0, None], ids=["right again", "late"])
+async def test_a_wrong_score_is_not_forgotten_while_a_part_is_inspected(
+    bias_afterwards: float | None,
+) -> None:
+    """A golden image that passes later, or is late, does not vouch for what was computed before."""
+    runtime = FakeRuntime()
+    engine = Engine(Settings(golden_interval_s=0.2))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+
+        async def inspect() -> None:
+            with engine.admitted() as inspector:
+                await inspector.inspect(ORDER)
+                runtime.bias = -0.3
+                await until(lambda: engine.snapshot().state is State.NOT_READY)
+                if bias_afterwards is None:
+                    runtime.gate.clear()
+                    await until(lambda: not engine._wrong)
+                    return
+                runtime.bias = bias_afterwards
+                await until(lambda: engine.snapshot().state is State.READY)
+
+        with pytest.raises(NotReadyError, match="golden"):
+            await inspect()
+        runtime.gate.set()
+
+
 async def test_a_slow_golden_image_does_not_spoil_what_is_under_way() -> None:
     """Lateness closes the door; verdicts already computed by a right model still leave."""
     runtime = FakeRuntime()
