@@ -12,6 +12,7 @@ const REFRESH_MS = 15000;
 const TABS = ["inspect", "calibrate"];
 let products = [];
 let timer = 0;
+let keyAsked = false; // whoever closed the panel is not asked again at every poll
 
 export function selectTab(name, focus = false) {
   for (const tab of TABS) {
@@ -74,7 +75,8 @@ async function askProducts() {
     byId("known").replaceChildren(...products.map(({ product }) => make("option", { value: product })));
     noteProduct();
   } catch (error) {
-    if (error.code.startsWith("key_")) wantKey(error);
+    if (error.code.startsWith("key_") && !keyAsked) wantKey(error);
+    keyAsked ||= error.code.startsWith("key_");
     say(error.code.startsWith("key_") ? "" : "down", error.what);
   }
 }
@@ -83,10 +85,12 @@ function noteProduct() {
   const name = keyOf(byId("product").value);
   const known = products.find((found) => found.product === name);
   let text = products.length ? "Any name is fine; known ones are offered." : "Any name is fine.";
-  if (known?.usable) text = `Has its own threshold: ${known.current.threshold.toFixed(4)}, version ${known.current.version}.`;
+  if (known?.usable) text = `Has its own threshold: ${known.current.threshold.toFixed(4)}, version ${known.current.version}${onlyFor(known.current)}.`;
   else if (known) text = `Its own threshold is not used: ${known.reason}.`;
   byId("product-note").textContent = text;
 }
+
+const onlyFor = ({ roi }) => (roi ? `, for calls with roi=${roi} only` : "");
 
 function wantKey(error) {
   const opened = byId("key-panel").hidden;
@@ -105,6 +109,7 @@ function setUpKey() {
     event.preventDefault();
     api.key.set(byId("key").value.trim());
     show(byId("key-panel"), false);
+    keyAsked = false;
     byId("key-note").textContent = "Kept in this browser tab only, and gone when the tab is closed.";
     await ask();
     if (byId("key-panel").hidden) retryFailed();

@@ -10,6 +10,12 @@ import { showVersions } from "./versions.js";
 const AT_ONCE = 2;
 const TYPED_MS = 300;
 let parts = []; // {file, name, score, problem, left}
+let queue = []; // parts that are still to be inspected
+let total = 0; // of those that are inspected together, how many there were
+let done = 0;
+let begun = 0;
+let missed = 0; // parts that Stop or a failure left out
+let broken = null; // what ended the last inspection early
 let digest = null;
 let stopping = null;
 let asked = 0; // answers to earlier questions are dropped
@@ -41,44 +47,56 @@ function uniqueName(name) {
 }
 
 async function take(files) {
-  if (!files.length || stopping) return;
+  if (!files.length) return undefined;
   show(byId("cal-problem"), false);
   if (!product()) {
     fail(new Problem("parameter_invalid", "Name the product first: the threshold belongs to it."));
     byId("cal-product").focus();
-    return;
+    return undefined;
   }
   const added = files.map((file) => {
     const part = { file, name: uniqueName(file.name), score: null, problem: null, left: false };
     parts.push(part);
     return part;
   });
-  await inspectAll(added);
+  asked += 1; // a proposal, or one that is under way, is not of these parts
+  forgetProposal();
+  queue.push(...added);
+  total += added.length;
+  if (stopping) return showProgress(); // they come after those before them
+  await inspectAll();
   await propose();
+  if (broken) fail(broken);
+  return undefined;
 }
 
-async function inspectAll(added) {
-  const queue = [...added];
-  const begun = performance.now();
-  let done = 0;
+function showProgress() {
+  byId("cal-bar").value = done / total;
+  const left = done ? ((performance.now() - begun) / done / 1000) * (total - done) : null;
+  const rest = left === null || done === total ? "" : `, ${Math.ceil(left)} s left`;
+  byId("cal-count").textContent = `${done} of ${total} inspected${rest}`;
+}
+
+async function inspectAll() {
+  begun = performance.now();
+  done = missed = 0;
+  broken = null;
   stopping = new AbortController();
   lock(true);
-  const progress = () => {
-    byId("cal-bar").value = done / added.length;
-    const left = done ? ((performance.now() - begun) / done / 1000) * (added.length - done) : null;
-    const rest = left === null || done === added.length ? "" : `, ${Math.ceil(left)} s left`;
-    byId("cal-count").textContent = `${done} of ${added.length} inspected${rest}`;
-  };
   const worker = async () => {
     while (queue.length && !stopping.signal.aborted) {
       await inspectOne(queue.shift());
       done += 1;
-      progress();
+      showProgress();
     }
   };
-  progress();
+  showProgress();
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  parts = parts.filter((part) => part.score !== null || part.problem); // those that Stop left out
+  const before = parts.length;
+  parts = parts.filter((part) => part.score !== null || part.problem);
+  missed = before - parts.length;
+  queue = [];
+  total = 0;
   stopping = null;
   lock(false);
 }
@@ -91,12 +109,12 @@ async function inspectOne(part) {
     part.score = answer.score;
   } catch (error) {
     if (error.name === "AbortError") return;
-    part.problem = error;
     // What ails the service or the key ails every picture.
     if (error.status === 0 || error.status === 401 || error.status === 403 || error.status === 503) {
       stopping.abort();
-      parts = parts.filter((other) => other !== part);
-      fail(error);
+      broken ??= error;
+    } else {
+      part.problem = error;
     }
   }
 }
@@ -104,14 +122,14 @@ async function inspectOne(part) {
 function lock(busy) {
   show(byId("cal-progress"), busy);
   show(byId("cal-clear"), !busy && parts.length > 0);
-  for (const id of ["cal-product", "cal-choose"]) byId(id).disabled = busy;
+  byId("cal-product").disabled = busy;
 }
 
 // Ask what the threshold would be; nothing is saved.
 async function propose() {
   const failed = parts.filter((part) => part.problem);
-  const state = [`${used().length} good parts`, failed.length && `${failed.length} could not be inspected`, parts.some((p) => p.left) && `${parts.filter((p) => p.left).length} left out`];
-  byId("cal-state").textContent = parts.length ? state.filter(Boolean).join(", ") : "";
+  const state = [`${used().length} good parts`, failed.length && `${failed.length} could not be inspected`, parts.some((p) => p.left) && `${parts.filter((p) => p.left).length} left out`, missed && `${missed} not inspected: add them again`];
+  byId("cal-state").textContent = parts.length || missed ? state.filter(Boolean).join(", ") : "";
   forgetProposal();
   if (used().length) drawHistogram(byId("cal-chart"), used(), null, new Set());
   else noChart(byId("cal-chart"), "The histogram of the good parts' scores appears here.");
@@ -138,7 +156,7 @@ function forgetProposal() {
   for (const id of ["cal-problem", "cal-sentence", "cal-text", "cal-warnings"]) show(byId(id), false);
 }
 
-const percent = (value) => `${+(100 * value).toPrecision(2)} %`;
+const percent = (value) => `${+(100 * value).toPrecision(3)} %`;
 
 function showProposal(answer, failed) {
   const { profile } = answer;
@@ -157,7 +175,7 @@ function showProposal(answer, failed) {
 
 function oddPart(part) {
   const image = make("img", { alt: `${part.name}, stands out`, src: URL.createObjectURL(part.file) });
-  image.addEventListener("load", () => URL.revokeObjectURL(image.src));
+  for (const end of ["load", "error"]) image.addEventListener(end, () => URL.revokeObjectURL(image.src));
   const leave = () => {
     part.left = true;
     propose();
@@ -167,6 +185,7 @@ function oddPart(part) {
 
 function showText(answer, open) {
   byId("cal-json").value = answer.text;
+  byId("cal-copied").textContent = "";
   show(byId("cal-text"));
   byId("cal-text").open = open;
 }
@@ -202,6 +221,7 @@ async function copy() {
 function startOver() {
   asked += 1;
   parts = [];
+  missed = 0;
   digest = null;
   show(byId("cal-clear"), false);
   propose();

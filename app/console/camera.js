@@ -4,6 +4,7 @@ import { byId, show } from "./dom.js";
 
 const video = byId("video");
 let stream = null;
+let opening = 0; // closed while the browser asks, a camera must not start
 let taken = 0;
 
 const REASONS = {
@@ -22,29 +23,48 @@ export const isOpen = () => stream !== null;
 
 export async function openCamera() {
   show(byId("camera"));
+  if (stream) return;
+  opening += 1;
+  const mine = opening;
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
     say("Browsers give a camera only to pages opened over https, or on the machine itself as localhost. Open this page so, or choose pictures instead.");
     return;
   }
   say("");
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } } });
+    const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } } });
+    if (mine !== opening) {
+      found.getTracks().forEach((track) => track.stop());
+      return;
+    }
+    stream = found;
+    stream.getVideoTracks()[0].addEventListener("ended", () => {
+      closeStream();
+      say("The camera is gone: unplugged, or taken by another program. Plug it in, then open it again.");
+    });
     video.srcObject = stream;
     await video.play();
   } catch (error) {
+    if (mine !== opening) return;
     closeStream();
     say(REASONS[error.name] ?? "The camera could not be opened. Choose pictures instead.");
   }
 }
 
 function closeStream() {
+  opening += 1;
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   video.srcObject = null;
 }
 
 async function shoot(take) {
-  if (!stream || !video.videoWidth) return;
+  const track = stream?.getVideoTracks()[0];
+  if (!video.videoWidth || track?.readyState !== "live") return;
+  if (track.muted) { // the element still shows the frame before: another part's, perhaps
+    say("The camera sends no picture at the moment. Close it and open it again.");
+    return;
+  }
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;

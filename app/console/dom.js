@@ -33,7 +33,7 @@ export function writeList(list, texts) {
 export const score = (value) => value.toFixed(4);
 
 // A product's name as the service compares it.
-export const keyOf = (product) => product.trim().replace(/\s+/g, " ").toLowerCase();
+export const keyOf = (product) => product.trim().replace(/\s+/g, " ").toLowerCase().replaceAll("ß", "ss");
 
 // Pictures dropped on an element, or chosen through its file field.
 export function takesFiles(area, button, field, take) {

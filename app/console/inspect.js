@@ -67,6 +67,7 @@ async function inspect(item) {
     if (item.problem.code.startsWith("key_")) document.dispatchEvent(new Event("keywanted"));
   }
   if (!items.includes(item)) return; // cleared meanwhile
+  forgetOldest();
   choose(item); // the newest verdict is the one to read
 }
 
@@ -147,6 +148,7 @@ function clear() {
 
 async function trySample(button) {
   byId("product").value = button.dataset.product;
+  byId("product").dispatchEvent(new Event("input"));
   try {
     const response = await fetch(`console/samples/${button.dataset.file}`);
     const blob = await response.blob();

@@ -31,7 +31,7 @@ export function setUpShortcuts(selectTab) {
     0: resetThreshold,
   };
   document.addEventListener("keydown", (event) => {
-    if (!on.checked || help.open || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (!on.checked || help.open || event.repeat && event.key.toLowerCase() === "c" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const act = keys[event.key.toLowerCase()] ?? (inspecting() ? inspectKeys[event.key.toLowerCase()] : undefined);
     if (!act) return;
     event.preventDefault();

@@ -77,7 +77,10 @@ export async function showPicture(item) {
     if (!drawn) mine.outline = outlines(answer.regions, picture.naturalWidth, picture.naturalHeight);
   }
   if (frame !== mine) return; // another picture was chosen meanwhile
-  stage.replaceChildren(make("div", { class: "frame" }, ...[picture, mine.heat, mine.outline].filter(Boolean)));
+  const box = make("div", { class: "frame" }, ...[picture, mine.heat, mine.outline].filter(Boolean));
+  // The box has the picture's own shape, so that whatever lies over it lies where it belongs.
+  box.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+  stage.replaceChildren(box);
   apply();
 }
 

@@ -31,6 +31,8 @@ export function showWaiting(item) {
   writeList(byId("warnings"), []);
   enable(false);
   byId("threshold-reset").disabled = true;
+  byId("threshold-note").textContent = "";
+  byId("timing").replaceChildren(make("p", { class: "empty" }, "Nothing measured yet."));
   if (item) face("none error", "", "Inspecting…", item.name);
   else face("none error", "", "No picture yet", "Drop one, or try a sample.");
   define(item ? [["File", item.name], ["Product", item.product]] : [["Score", "–"]]);

@@ -14,10 +14,10 @@ export async function showVersions(product) {
   if (!product) return note("Name a product to see its versions.");
   try {
     const { products } = await api.products();
-    const known = products.some((found) => found.product === keyOf(product));
+    const known = products.find((found) => found.product === keyOf(product));
     const found = known ? await api.history(product) : null;
     if (mine !== asked) return undefined;
-    if (found) write(product, found);
+    if (found) write(product, found, known);
     else note(`${product} has no threshold of its own yet: the model's default decides.`);
   } catch (error) {
     if (mine === asked) note(`${error.what} ${error.todo}`);
@@ -25,8 +25,15 @@ export async function showVersions(product) {
   return undefined;
 }
 
-function write(product, { current, history }) {
-  note(current ? `Version ${current} decides for ${product}.` : `No version is in use: the model's default decides for ${product}.`);
+function sentence(product, current, known) {
+  if (!current) return `No version is in use: the model's default decides for ${product}.`;
+  if (!known.usable) return `Version ${current} is chosen for ${product}, but the model's default decides: ${known.reason}.`;
+  const { roi } = known.current;
+  return roi ? `Version ${current} decides for ${product} where roi=${roi} is sent, else the model's default.` : `Version ${current} decides for ${product}.`;
+}
+
+function write(product, { current, history }, known) {
+  note(sentence(product, current, known));
   const use = (version, text) => make("button", { onclick: () => go(product, version) }, text);
   const rows = [...history].reverse().map((profile) => {
     const mine = profile.version === current;
@@ -35,7 +42,7 @@ function write(product, { current, history }) {
       profile.created_at.slice(0, 16).replace("T", " "), `${profile.bundle.name} ${profile.bundle.version}`,
     ];
     return make("tr", { class: mine ? "current" : "" }, ...cells.map((text) => make("td", {}, text)),
-      make("td", {}, mine ? "● in use" : use(profile.version, `Use version ${profile.version}`)));
+      make("td", {}, mine ? (known.usable ? "● in use" : "● chosen, not used") : use(profile.version, `Use version ${profile.version}`)));
   });
   const heads = ["Version", "Threshold", "Good parts", "Promise", "Made (UTC)", "Model", ""];
   const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...rows));

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from app.settings import Settings
 from tests.browser.conftest import Open, in_thread
@@ -81,3 +81,60 @@ def test_profile_that_cannot_be_saved_is_text_to_copy(opened: Open) -> None:
         expect(page.get_by_label("Products file")).to_be_visible()
         assert '"nut"' in page.get_by_label("Products file").input_value()
         expect(page.locator("#demo")).to_be_hidden()
+
+
+def test_a_calibration_that_broke_off_says_so(opened: Open) -> None:
+    """The service goes away in the middle: what was not inspected is counted, and why is still to be read."""
+    runtime = FakeRuntime()
+    settings = Settings(host="127.0.0.1", port=0)
+    with (
+        in_thread(settings, runtime) as url,
+        opened(url, expected=("503 (Service", "422 (Unprocessable")) as watched,
+    ):
+        page = watched.page
+        page.get_by_role("tab", name="Calibrate").click()
+        page.locator("#cal-product").fill("nut")
+        page.get_by_label("Good parts that may be rejected").fill("10")
+        seen = 0
+
+        def answer(route: Route) -> None:
+            nonlocal seen
+            seen += 1
+            if seen <= 12:
+                route.continue_()
+                return
+            problem = {"code": "queue_full", "detail": "full", "status": 503, "result_code": 2}
+            route.fulfill(status=503, json=problem, content_type="application/problem+json")
+
+        page.route("**/v1/detect*", answer)
+        parts = [_upload(f"{i}.png", encode(grey(50 + i))) for i in range(20)]
+        page.locator("#cal-files").set_input_files(parts)
+        expect(page.locator("#cal-state")).to_contain_text("not inspected: add them again")
+        expect(page.locator("#cal-state")).to_contain_text("12 good parts")
+        expect(page.locator("#cal-problem")).to_contain_text("more to do than it can take")
+
+
+def test_parts_dropped_meanwhile_are_inspected_too_and_nothing_is_saved_before(
+    opened: Open,
+) -> None:
+    """A second handful joins the first; what was proposed before cannot be saved while they are looked at."""
+    runtime = FakeRuntime()
+    settings = Settings(host="127.0.0.1", port=0)
+    with in_thread(settings, runtime) as url, opened(url) as watched:
+        page = watched.page
+        page.get_by_role("tab", name="Calibrate").click()
+        page.locator("#cal-product").fill("nut")
+        page.get_by_label("Good parts that may be rejected").fill("10")
+        save = page.get_by_role("button", name="Save this threshold")
+        parts = [_upload(f"{i}.png", encode(grey(50 + i))) for i in range(30)]
+        page.locator("#cal-files").set_input_files(parts[:10])
+        expect(save).to_be_enabled()
+        runtime.gate.clear()
+        page.locator("#cal-files").set_input_files(parts[10:20])
+        expect(save).to_be_disabled()
+        page.locator("#cal-files").set_input_files(parts[20:])
+        expect(page.locator("#cal-count")).to_contain_text("of 20 inspected")
+        expect(save).to_be_disabled()
+        runtime.gate.set()
+        expect(page.locator("#cal-state")).to_contain_text("30 good parts")
+        expect(save).to_be_enabled()

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -248,3 +249,30 @@ def test_keyboard_alone_inspects_and_decides(opened: Open) -> None:
         expect(page.get_by_role("tab", name="Calibrate")).to_be_focused()
         page.keyboard.press("ArrowLeft")
         expect(page.get_by_role("tab", name="Inspect")).to_be_focused()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize("shape", [(800, 200), (1280, 720), (360, 640)], ids=str)
+def test_what_lies_over_a_picture_lies_where_it_belongs(
+    opened: Open, shape: tuple[int, int], width: int, height: int
+) -> None:
+    """Of pictures wider or taller than the screen likes, heat map and outlines cover exactly the picture."""
+    pixels = np.full((shape[1], shape[0], 3), 40, dtype=np.uint8)
+    pixels[-shape[1] // 8 :, -shape[0] // 8 :] = 255  # bright to the fake: anomalous
+    settings = Settings(host="127.0.0.1", port=0, default_deadline_ms=60_000)
+    with in_thread(settings, FakeRuntime()) as url, opened(url, width, height) as watched:
+        page = watched.page
+        page.locator("#files").set_input_files([_upload("wide.png", encode(pixels))])
+        expect(page.locator(".frame canvas")).to_be_visible()
+        boxes = page.locator(".frame").evaluate(
+            "f => [f.querySelector('img'), f.querySelector('canvas'), f.querySelector('svg')]"
+            ".map(e => e.getBoundingClientRect()).map(b => [b.x, b.y, b.width, b.height])"
+        )
+        assert boxes[0] == pytest.approx(boxes[1], abs=0.5)
+        assert boxes[0] == pytest.approx(boxes[2], abs=0.5)
+        assert boxes[0][2] / boxes[0][3] == pytest.approx(shape[0] / shape[1], rel=0.01)
+        stage = page.locator("#stage").bounding_box()
+        assert stage is not None
+        assert boxes[0][0] >= stage["x"] - 1
+        assert boxes[0][0] + boxes[0][2] <= stage["x"] + stage["width"] + 1
+        watched.shoot(f"shape-{shape[0]}x{shape[1]}-{width}")
