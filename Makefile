@@ -35,7 +35,7 @@ train-nano: $(VENV)/.dev ## train ssvp-nano from scratch and write its bundle: h
 	$(BIN)/ssvp pretrain --config ssvp-nano --seed 4 --out runs/ssvp-nano-towers --start runs/ssvp-nano-second \
 		--steps 2750 --half-size 0.61818182 --learning-rate 1.5e-3
 	$(BIN)/ssvp train --towers runs/ssvp-nano-towers --seed 4 --out runs/ssvp-nano
-	$(BIN)/ssvp export runs/ssvp-nano $(BUNDLE) --version 0.4.0
+	$(BIN)/ssvp export runs/ssvp-nano $(BUNDLE) --version 0.4.1
 
 evaluate-nano: $(VENV)/.dev ## measure the shipped bundle on families it was never trained on
 	$(BIN)/ssvp evaluate $(BUNDLE) --data procedural --out runs/evaluate
