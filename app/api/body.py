@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class BodyBudget:
-    """How much may have arrived of all bodies that are being read: slow senders take bytes, no places.
+    """How much all bodies may have together, those still arriving and those being inspected.
+
+    Slow senders take bytes, no places; many places do not mean memory without end.
 
     Args:
         limit_bytes: of all bodies together.
@@ -32,22 +34,41 @@ class BodyBudget:
         """
         self._held += count
         if self._held > self._limit_bytes:
-            raise QueueFullError("too many large bodies are arriving at once")
+            raise QueueFullError("too many large bodies are under way at once")
 
     def give_back(self, count: int) -> None:
-        """Count bytes out: their request has been admitted, or refused."""
+        """Count bytes out: their request has its answer."""
         self._held -= count
 
 
-async def read_body(
-    request: Request, budget: BodyBudget, limit_bytes: int, timeout_s: float
-) -> bytes:
+class BodyRoom:
+    """What one request has of the budget, until it is given back as a whole."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget, self._held = budget, 0
+
+    def take(self, count: int) -> None:
+        """Count bytes in.
+
+        Raises:
+            QueueFullError: see `BodyBudget.take`.
+        """
+        self._held += count
+        self._budget.take(count)
+
+    def give_back(self) -> None:
+        """Count all of them out."""
+        self._budget.give_back(self._held)
+        self._held = 0
+
+
+async def read_body(request: Request, room: BodyRoom, limit_bytes: int, timeout_s: float) -> bytes:
     """Return the body.
 
     Raises:
         BodyTooLargeError: as soon as more than the limit is announced or has arrived.
         BodyTimeoutError: the body did not arrive whole in time; a dead sender would keep its connection.
-        QueueFullError: too much is arriving at once.
+        QueueFullError: too much is under way at once.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit_bytes:
@@ -57,13 +78,11 @@ async def read_body(
         async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
                 body += chunk
-                budget.take(len(chunk))
+                room.take(len(chunk))
                 if len(body) > limit_bytes:
                     raise _too_large(limit_bytes)
     except TimeoutError:
         raise BodyTimeoutError(f"{len(body)} bytes arrived within {timeout_s:g} s") from None
-    finally:
-        budget.give_back(len(body))
     return bytes(body)
 
 

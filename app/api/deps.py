@@ -3,12 +3,14 @@
 Knows where the pieces are kept; makes none.
 """
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
+from app.api.body import BodyRoom
 from app.api.keys import ApiKeys
 from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
@@ -80,6 +82,14 @@ async def from_no_other_site(request: Request) -> None:
         raise OtherSiteError(f"a page of {origin} may change nothing at {host}")
 
 
+async def _room(request: Request) -> AsyncIterator[BodyRoom]:
+    room = BodyRoom(request.app.state.body_budget)
+    try:
+        yield room
+    finally:
+        room.give_back()
+
+
 async def _calibrator(request: Request) -> Calibrator:
     calibrator: Calibrator = request.app.state.calibrator
     return calibrator
@@ -105,6 +115,7 @@ async def _products(request: Request) -> Products:
     return products
 
 
+RoomDep = Annotated[BodyRoom, Depends(_room)]
 CalibratorDep = Annotated[Calibrator, Depends(_calibrator)]
 ProductsDep = Annotated[Products, Depends(_products)]
 ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]

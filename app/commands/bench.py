@@ -66,7 +66,7 @@ def bench(
     with one_line_errors():
         bodies = _bodies(images)
         options: DetectOptions = {"product": product, "heatmap": heatmap}
-        where = Where(url, api_key_file)
+        where = Where(url, api_key_file, connections=callers)
         found = asyncio.run(_measure(where, bodies, options, callers, seconds))
     if as_json:
         sys.stdout.write(json.dumps(found.figures()) + "\n")

@@ -32,6 +32,7 @@ class Where:
         url: of a running one; None: in process.
         api_key_file: holds a running one's key.
         bundle, device, products_file: in process; None: as SSVP_* variables say.
+        connections: to a running one, at the same time.
     """
 
     url: str | None = None
@@ -39,6 +40,7 @@ class Where:
     bundle: str | None = None
     device: str | None = None
     products_file: Path | None = None
+    connections: int = 100
 
     def __post_init__(self) -> None:
         local = {
@@ -75,7 +77,13 @@ async def connected(where: Where, retries: int = 8) -> AsyncIterator[AsyncSSVPCl
         else:
             key = None if where.api_key_file is None else read_key(where.api_key_file)
             client = await stack.enter_async_context(
-                AsyncSSVPClient(where.url, api_key=key, timeout_s=CALL_S, retries=retries)
+                AsyncSSVPClient(
+                    where.url,
+                    api_key=key,
+                    timeout_s=CALL_S,
+                    retries=retries,
+                    connections=where.connections,
+                )
             )
         with progress_bar("waiting until the model is ready", None):
             await _until_ready(client)

@@ -134,7 +134,7 @@ class _Results:
         """Write the heat map, and the line where lines are wanted."""
         written = None
         if result.inspection is not None and result.inspection.heatmap is not None:
-            written = self.drawn[Path(result.name)]
+            written = self.drawn[result.file]
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_bytes(result.inspection.heatmap.data)
             light = result.inspection.model_copy(update={"heatmap": None})

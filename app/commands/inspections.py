@@ -4,6 +4,7 @@ Knows the client; knows nothing of terminals.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from app.client.answers import Inspection
 from app.client.asynchronous import AsyncSSVPClient
 from app.client.calls import DetectOptions
 from app.client.errors import SSVPError
+
+
+def as_text(path: Path) -> str:
+    """Return a path as text: on a disk it is bytes, which may be of an encoding nobody knows."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -28,9 +34,14 @@ class Failure:
 class Inspected:
     """One picture and what became of it; one of the last two is None."""
 
-    name: str
+    file: Path
     inspection: Inspection | None
     failure: Failure | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name for people."""
+        return as_text(self.file)
 
     def row(self, heatmap_file: Path | None) -> dict[str, Any]:
         """Return what `--json` says of it; heat maps are files, not members."""
@@ -44,7 +55,7 @@ class Inspected:
                 "detail": failure.message,
             }
         found = self.inspection.model_dump(mode="json", exclude={"heatmap"})
-        written = None if heatmap_file is None else str(heatmap_file)
+        written = None if heatmap_file is None else as_text(heatmap_file)
         return {"file": self.name, **found, "heatmap_file": written}
 
 
@@ -75,16 +86,16 @@ async def _inspect(
 ) -> Inspected:
     async with places:
         try:
-            return Inspected(str(file), await client.detect(file, **options))
+            return Inspected(file, await client.detect(file, **options))
         except SSVPError as error:
-            return Inspected(str(file), None, Failure(error.code, str(error)))
+            return Inspected(file, None, Failure(error.code, str(error)))
         except OSError as error:
-            return Inspected(str(file), None, _unread(error))
+            return Inspected(file, None, _unread(error))
 
 
 def missing(file: Path) -> Inspected:
     """Return what became of a file that is not there."""
-    return Inspected(str(file), None, Failure("file_missing", "there is no such picture"))
+    return Inspected(file, None, Failure("file_missing", "there is no such picture"))
 
 
 def _unread(error: OSError) -> Failure:

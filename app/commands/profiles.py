@@ -135,13 +135,13 @@ def _show(found: ProductHistory, *, as_json: bool) -> None:
         return
     table = _table("")
     for profile in found.history:
-        mark = "decides" if profile.version == found.current else ""
+        mark = "chosen" if profile.version == found.current else ""
         bundle = Text(f"{profile.bundle.name} {profile.bundle.version}")
         table.add_row(mark, *_cells(profile), bundle)
     console = Console(highlight=False, markup=False)
     console.print(table)
     if found.current is None:
-        console.print(f"{found.product}: no version decides; the bundle's threshold does")
+        console.print(f"{found.product}: no version is chosen; the bundle's threshold decides")
     for profile in found.history:
         for warning in profile.warnings:
             text = f"version {profile.version}: {warning}"

@@ -11,8 +11,8 @@ import pytest
 from app.engine import image_files
 from app.observability import Metrics, RequestRecord
 from app.settings import Settings
-from tests.conftest import serving
-from tests.fakes import encode, grey
+from tests.conftest import serving, until
+from tests.fakes import FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
@@ -152,3 +152,18 @@ async def test_a_batch_that_takes_too_long_to_write_is_late(
         files = [("image", ("a.png", PNG))]
         answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+async def test_large_bodies_count_until_they_are_answered() -> None:
+    """Places for many parts are no memory for as many large pictures: what exceeds it is refused."""
+    runtime, padded = FakeRuntime(), PNG + b"\0" * (900 - len(PNG))
+    async with serving(runtime, settings=Settings(max_body_bytes=1000)) as service:
+        runtime.gate.clear()
+        tasks = [asyncio.create_task(service.client.post(URL, content=padded)) for _ in range(10)]
+        await until(lambda: sum(task.done() for task in tasks) == 2)
+        refused = [task.result() for task in tasks if task.done()]
+        assert {answer.json()["code"] for answer in refused} == {"queue_full"}
+        runtime.gate.set()
+        answers = [await task for task in tasks]
+        assert [answer.status_code for answer in answers].count(200) == 8
+        assert (await service.client.post(URL, content=padded)).status_code == 200

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.body import unless_gone
-from app.api.deps import EngineDep, KeysDep, RecordDep, SettingsDep, inspects
+from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep, inspects
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import read_parameters
 from app.api.problems import describe, log_internal
@@ -33,11 +33,16 @@ router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
     openapi_extra=batch_openapi(),
 )
 async def detect_batch(
-    request: Request, engine: EngineDep, settings: SettingsDep, record: RecordDep, keys: KeysDep
+    request: Request,
+    engine: EngineDep,
+    settings: SettingsDep,
+    record: RecordDep,
+    keys: KeysDep,
+    room: RoomDep,
 ) -> Response:
     """Read the request, have every image inspected, write the answers in the images' order."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings)
+    body = await read_request_body(request, settings, room)
     with engine.admitted() as inspector:
         received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)

@@ -8,8 +8,8 @@ from typing import TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import BodyBudget, read_body, unless_gone
-from app.api.deps import EngineDep, ImageFilesDep, RecordDep, SettingsDep, inspects
+from app.api.body import BodyRoom, read_body, unless_gone
+from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep, inspects
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.forms import ONE_INSPECTION, BodyLimits, Received, read_parameters, receive
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
@@ -41,10 +41,11 @@ async def detect(
     settings: SettingsDep,
     record: RecordDep,
     files: ImageFilesDep,
+    room: RoomDep,
 ) -> Response:
     """Read the request, have it inspected, write the answer; all of it before the deadline."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings)
+    body = await read_request_body(request, settings, room)
     with engine.admitted() as inspector:
         received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
@@ -60,10 +61,9 @@ async def detect(
     return response
 
 
-async def read_request_body(request: Request, settings: Settings) -> bytes:
+async def read_request_body(request: Request, settings: Settings, room: BodyRoom) -> bytes:
     """Read the body as far as the settings allow."""
-    budget: BodyBudget = request.app.state.body_budget
-    return await read_body(request, budget, settings.max_body_bytes, settings.body_timeout_s)
+    return await read_body(request, room, settings.max_body_bytes, settings.body_timeout_s)
 
 
 async def take_apart(

@@ -17,6 +17,7 @@ from app.api.deps import (
     KeysDep,
     ProductsDep,
     RecordDep,
+    RoomDep,
     SettingsDep,
     from_no_other_site,
     may_ask,
@@ -88,10 +89,11 @@ async def calibrate_product(
     keys: KeysDep,
     products: ProductsDep,
     calibrator: CalibratorDep,
+    room: RoomDep,
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings)
+    body = await read_request_body(request, settings, room)
     with engine.admitted() as inspector:
         received = await take_apart(request, body, _LIMITS)
         parameters = await run_in_threadpool(read_as, CalibrateParameters, received.pairs)
@@ -136,10 +138,14 @@ async def calibrate_product(
     openapi_extra=rollback_openapi(),
 )
 async def roll_back(
-    request: Request, product: ProductPath, settings: SettingsDep, products: ProductsDep
+    request: Request,
+    product: ProductPath,
+    settings: SettingsDep,
+    products: ProductsDep,
+    room: RoomDep,
 ) -> HistoryAnswer:
     """Take the version before, the one that is named, or with 0 none: then the bundle's threshold decides."""
-    body = await read_request_body(request, settings)
+    body = await read_request_body(request, settings, room)
     received = await take_apart(request, body)
     if received.images:
         raise ParameterError("image: not in a rollback")

@@ -32,10 +32,10 @@ def test_good_parts_make_a_threshold_that_decides(run: Run) -> None:
     assert _verdict(run, "parts/good/18.png") == ("NG", "profile", 2)
     back = run("profiles", "rollback", "metal  NUT", *FILE)
     assert back.exit_code == 0, back.output
-    assert "decides" in next(line for line in back.stdout.splitlines() if "0.2668" in line)
+    assert "chosen" in next(line for line in back.stdout.splitlines() if "0.2668" in line)
     assert _verdict(run, "parts/good/18.png") == ("OK", "profile", 1)
     none = run("profiles", "rollback", "metal nut", "--version", 0, *FILE)
-    assert "no version decides" in none.stdout
+    assert "no version is chosen" in none.stdout
     assert _verdict(run, "parts/good/18.png") == ("OK", "bundle", None)
 
 

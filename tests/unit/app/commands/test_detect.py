@@ -1,6 +1,7 @@
 """`ssvp detect`: verdicts, exit codes, what is written where."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_missing_pictures_named_twice_hide_no_other(run: Run) -> None:
         ("gone.png", 2),
         ("parts/good/00.png", 0),
     ]
+
+
+@pytest.mark.usefixtures("parts")
+def test_file_names_of_no_encoding_are_written_as_they_can_be(run: Run, tmp_path: Path) -> None:
+    """Names on a disk are bytes; the verdict and the heat map are there all the same."""
+    good = (tmp_path / "parts" / "good" / "00.png").read_bytes()
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / os.fsdecode(b"caf\xe9.png")).write_bytes(good)
+    done = run("detect", "--json", "odd", "--out", "maps")
+    assert done.exit_code == 0, (done.output, done.exception)
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (row["file"], row["result_code"]) == ("odd/caf\ufffd.png", 0)
+    assert len(list((tmp_path / "maps").iterdir())) == 1
 
 
 @pytest.mark.usefixtures("parts")
