@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot, State
+from app.errors import ServiceError, UnavailableError, error_codes
 from app.products.live import ProductState
 
 logger = logging.getLogger(__name__)
@@ -161,8 +162,18 @@ class Metrics:
         self._inflight = gauge("inflight", "Requests between arrival and answer.")
         self._golden_score = gauge("golden_score", "Last score of the golden image.")
         self._memory = gauge("device_memory_bytes", "Memory of the device.", ("kind",))
+        self._begin_at_zero()
         ProcessCollector(registry=registry)
         self._model_info = gauge("model_info", "The loaded model; always 1.", ("name", "version"))
+
+    def _begin_at_zero(self) -> None:
+        """Write down what has not happened yet: Prometheus sees no increase in a series that begins at 1."""
+        for outcome in ("ok", "ng", *error_codes(ServiceError)):
+            self._requests.labels(outcome)
+        for reason in error_codes(UnavailableError):
+            self._rejected.labels(reason)
+        for result in ("OK", "NG"):
+            self._verdicts.labels(_UNPROFILED, result)
 
     def observe_batch(self, size: int) -> None:
         """Count one batch of the given size; safe on any thread."""

@@ -114,3 +114,16 @@ async def test_a_trace_that_is_none_is_dropped(service: Service, sent: str) -> N
     """Nothing of it comes back."""
     answer = await service.client.get("/livez", headers={"traceparent": sent})
     assert "traceparent" not in answer.headers
+
+
+async def test_counts_begin_at_zero(service: Service) -> None:
+    """The first refusal after a start is an increase for Prometheus, not a series that begins."""
+    text = (await service.client.get("/metrics")).text
+    for series in (
+        'ssvp_requests_total{outcome="client_gone"} 0.0',
+        'ssvp_requests_total{outcome="ng"} 0.0',
+        'ssvp_rejected_total{reason="queue_full"} 0.0',
+        'ssvp_verdicts_total{product="other",result="NG"} 0.0',
+    ):
+        assert series in text
+    assert "start_failed" not in text
