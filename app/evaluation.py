@@ -16,12 +16,21 @@ from app.runtime.lanes import SideBySide
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
 from model.baselines.mahalanobis import score_mahalanobis
+from model.bundle import open_bundle
 from model.data.held_out import held_out_samples
 from model.data.manifest import open_data, read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.evaluate import Scored, Scorer, measure
 from model.pictures import Gallery
-from model.report import SHORT_COLUMNS, About, cautions, save_report, table, unmarked_note
+from model.report import (
+    SHORT_COLUMNS,
+    About,
+    cautions,
+    save_report,
+    seen_note,
+    table,
+    unmarked_note,
+)
 from model.types import Sample
 
 PROCEDURAL = "procedural"
@@ -83,9 +92,9 @@ def evaluate(request: EvaluationRequest, console: Console) -> None:
             progress=lambda count: progress.advance(task, count),
             watch=gallery.add,
         )
-    about = About(name, Path(request.data).resolve().name, source.dataset)
+    about = About(name, Path(request.data).resolve().name, source.dataset, _trained_on(request))
     console.print(_for_terminal(table(report, about, SHORT_COLUMNS)))
-    if note := unmarked_note(report):
+    for note in filter(None, (unmarked_note(report), seen_note(about))):
         console.print(note, style="yellow")
     for caution in cautions(report, about.dataset):
         console.print(f"The paper's rows: {caution}", style="yellow")
@@ -112,6 +121,14 @@ def _scorer(request: EvaluationRequest) -> tuple[Scorer, str]:
         return score_mahalanobis, BASELINE
     runtime = load_runtime(request.bundle, request.device)
     return _runtime_scorer(runtime), f"{runtime.info.name} {runtime.info.version}"
+
+
+def _trained_on(request: EvaluationRequest) -> tuple[str, ...]:
+    """Return the data sets that the bundle says its heads learned from."""
+    if request.bundle == BASELINE:
+        return ()
+    recorded = open_bundle(request.bundle).manifest.training.get("train", {})
+    return tuple(str(recorded.get("data", "")).split(", "))
 
 
 def _runtime_scorer(runtime: Runtime) -> Scorer:

@@ -45,11 +45,19 @@ PAPER_NOTE = (
 
 @dataclass(frozen=True)
 class About:
-    """What was measured: the model, the data, and the data set's name in manifests where it is a known one."""
+    """What was measured.
+
+    Attributes:
+        model: name and version.
+        data: name of the data.
+        dataset: its name in manifests, where all rows are of one.
+        trained_on: names of the data sets the model's heads learned from.
+    """
 
     model: str
     data: str
     dataset: str | None = None
+    trained_on: tuple[str, ...] = ()
 
 
 Rows = list[tuple[str, ...]]
@@ -92,7 +100,9 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     lines = [
         title,
         "",
-        f"{report.images} images. {unmarked_note(report)}".strip(),
+        " ".join(
+            filter(None, (f"{report.images} images.", unmarked_note(report), seen_note(about)))
+        ),
         "",
         heading,
         ruler,
@@ -110,6 +120,13 @@ def unmarked_note(report: Report) -> str:
     if not report.unmarked:
         return ""
     return f"Pixel-level figures leave out {report.unmarked} anomalous without a mask."
+
+
+def seen_note(about: About) -> str:
+    """Return a sentence where the model has learned from the very data set; empty where it has not."""
+    if about.dataset is None or about.dataset not in about.trained_on:
+        return ""
+    return f"The model was trained on {about.dataset}: these are no zero-shot figures."
 
 
 def cautions(report: Report, dataset: str | None) -> list[str]:

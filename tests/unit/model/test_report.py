@@ -13,7 +13,7 @@ from PIL import Image
 from model.evaluate import Report, Scored, measure
 from model.pictures import HEIGHT_PX, WIDTH_LIMIT_PX, Gallery, draw_panel
 from model.reference import best_of_others, paper_figures, paper_figures_of_class
-from model.report import About, cautions, save_report, table
+from model.report import About, cautions, save_report, seen_note, table
 from model.types import Sample
 
 
@@ -191,3 +191,14 @@ def test_a_panel_of_a_very_wide_image_stays_small() -> None:
     )
     panel = draw_panel(strip, _score([strip])[0])
     assert panel.shape == (10, 3 * WIDTH_LIMIT_PX, 3)
+
+
+def test_figures_on_what_was_trained_on_are_not_called_zero_shot(
+    report: Report, tmp_path: Path
+) -> None:
+    """The report says it; other sets, and data of no name, have no such sentence."""
+    seen = About("large 1.0", "visa.jsonl", "visa", ("mvtec", "visa"))
+    save_report(report, seen, tmp_path)
+    assert "trained on visa: these are no zero-shot figures" in (tmp_path / "report.md").read_text()
+    assert seen_note(replace(seen, dataset="btad")) == ""
+    assert seen_note(replace(seen, dataset=None)) == ""
