@@ -14,7 +14,7 @@ Send pictures of good parts; the answer is a threshold that rejects a good part 
 
     curl -F image=@good1.png -F image=@good2.png ... -F false_reject=0.02 \\
         'localhost:8080/v1/products/metal%20nut/calibrate'
-    curl --json '{"image_path": "line3/good/*.png"}' 'localhost:8080/v1/products/metal%20nut/calibrate'
+    curl -d '{"image_path": "line3/good/*.png"}' 'localhost:8080/v1/products/metal%20nut/calibrate'
 
 Or send each picture to `/v1/detect` and the scores here, with `model.digest` of the answers. All pictures are
 scored, or none counts. The profile is saved where SSVP_PRODUCTS_FILE can be written; `text` is always the whole
