@@ -25,11 +25,11 @@ PNG, JPEG, BMP, TIFF and WebP are accepted.
 
     curl --data-binary @part.png 'localhost:8080/v1/detect?product=metal%20nut'
     curl -F image=@part.png -F product='metal nut' localhost:8080/v1/detect
-    curl --json '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
+    curl -d '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
 
 The fourth form is `image_path`: a file that somebody else wrote below one of the service's SSVP_IMAGE_ROOTS.
 
-    curl --json '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
+    curl -d '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
 
 Without a file at hand:
 

@@ -48,10 +48,14 @@ async def test_the_json_example_works_when_sent_as_it_stands(service: Service) -
 
 
 async def test_the_shown_curl_with_json_works(service: Service) -> None:
-    """The command line is parsed as a shell would."""
-    (line,) = re.findall(r"^ +(curl --json .*\"image\":.*)$", DETECT_DESCRIPTION, re.MULTILINE)
+    """The command line is parsed as a shell would, and sent as curl would: as a form, which it is not."""
+    (line,) = re.findall(r"^ +(curl -d .*\"image\":.*)$", DETECT_DESCRIPTION, re.MULTILINE)
     words = shlex.split(line)
-    answer = await service.client.post("/v1/detect", content=words[words.index("--json") + 1])
+    answer = await service.client.post(
+        "/v1/detect",
+        content=words[words.index("-d") + 1],
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
     assert answer.status_code == 200, answer.text
 
 
