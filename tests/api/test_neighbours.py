@@ -120,7 +120,7 @@ async def test_a_batch_given_up_is_no_bug() -> None:
         metrics.observe_request(record)
         text = metrics.exposition(service.engine.snapshot(), {}).decode()
     assert 'ssvp_requests_total{outcome="client_gone"} 5.0' in text
-    assert "internal" not in text
+    assert 'ssvp_requests_total{outcome="internal"} 0.0' in text
 
 
 @pytest.mark.parametrize("sequence", ["17.0", "+17", "1_7", " 17", "1e3", "0x11"])
