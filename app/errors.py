@@ -293,10 +293,3 @@ class StartError(ServiceError):
 
     code = "start_failed"
     title = "Start failed"
-
-
-def error_codes(branch: type[ServiceError]) -> list[str]:
-    """Return the codes of all of a branch's leaves, those that other modules added included."""
-    leaves = [leaf for leaf in branch.__subclasses__() if leaf is not StartError]
-    own = [branch.code] if "code" in vars(branch) else []
-    return [*own, *(code for leaf in leaves for code in error_codes(leaf))]

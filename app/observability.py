@@ -20,7 +20,7 @@ from prometheus_client import (
 
 from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot, State
-from app.errors import ServiceError, UnavailableError, error_codes
+from app.errors import ServiceError, StartError, UnavailableError
 from app.products.live import ProductState
 
 logger = logging.getLogger(__name__)
@@ -168,9 +168,9 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Write down what has not happened yet: Prometheus sees no increase in a series that begins at 1."""
-        for outcome in ("ok", "ng", *error_codes(ServiceError)):
+        for outcome in ("ok", "ng", *_codes(ServiceError)):
             self._requests.labels(outcome)
-        for reason in error_codes(UnavailableError):
+        for reason in _codes(UnavailableError):
             self._rejected.labels(reason)
         for result in ("OK", "NG"):
             self._verdicts.labels(_UNPROFILED, result)
@@ -229,3 +229,10 @@ class Metrics:
             if state.drift is not None:
                 self._psi.labels(state.label).set(state.drift.psi)
                 self._psi_limit.labels(state.label).set(state.drift.limit)
+
+
+def _codes(branch: type[ServiceError]) -> list[str]:
+    """Return the codes of all of a branch's leaves, those that other modules added included."""
+    leaves = [leaf for leaf in branch.__subclasses__() if leaf is not StartError]
+    own = [branch.code] if "code" in vars(branch) else []
+    return [*own, *(code for leaf in leaves for code in _codes(leaf))]

@@ -54,9 +54,11 @@ class _Run:
         config: PretrainConfig,
         start: Path | None,
         device: torch.device,
+        recipe: dict[str, Any],
         part: Part,
     ) -> None:
         self.model, self.config, self.device, self.part = model, config, device, part
+        self.recipe = recipe
         self.start = start
         self.step = self.pairs_seen = 0
         self.seconds = 0.0
@@ -133,8 +135,9 @@ def pretrain(
     if saved is not None:
         check_recipe(saved["recipe"], recipe, run_dir)
     save_recipe(run_dir, recipe)
-    with together(config.processes, _pretrain_part, model, config, start, run_dir, device) as part:
-        run = _pretrain_part(part, model, config, start, run_dir, device, progress)
+    shared = (model, config, start, run_dir, device, recipe)
+    with together(config.processes, _pretrain_part, *shared) as part:
+        run = _pretrain_part(part, *shared, progress)
     pair = run.build(config.phases[-1])
     save_module(pair.dino.model, run_dir / DINO_FILE)
     if model.rarity_experts:
@@ -164,10 +167,11 @@ def _pretrain_part(
     start: Path | None,
     run_dir: Path,
     device: torch.device,
+    recipe: dict[str, Any],
     progress: Progress = _silent,
 ) -> _Run:
     torch.manual_seed(config.seed)  # the same first weights in every process
-    run = _Run(model, config, start, device, part)
+    run = _Run(model, config, start, device, recipe, part)
     saved = load_resume(run_dir, device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
@@ -272,7 +276,7 @@ def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
 
 def _progress(run: _Run) -> dict[str, Any]:
     return {
-        "recipe": plain(_recipe(run.model, run.config, run.start)),
+        "recipe": plain(run.recipe),
         "step": run.step,
         "pairs_seen": run.pairs_seen,
         "seconds": run.seconds,

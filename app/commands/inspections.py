@@ -4,7 +4,6 @@ Knows the client; knows nothing of terminals.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,7 @@ from app.client.answers import Inspection
 from app.client.asynchronous import AsyncSSVPClient
 from app.client.calls import DetectOptions
 from app.client.errors import SSVPError
-
-
-def as_text(path: Path) -> str:
-    """Return a path as text: on a disk it is bytes, which may be of an encoding nobody knows."""
-    return os.fsencode(path).decode("utf-8", "replace")
+from app.path_text import as_text
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ function uniqueName(name) {
 }
 
 async function take(files) {
-  if (!files.length) return undefined;
+  if (!files.length) return;
   show(byId("cal-problem"), false);
   if (!product()) {
     fail(new Problem("parameter_invalid", "Name the product first: the threshold belongs to it."));
     byId("cal-product").focus();
-    return undefined;
+    return;
   }
   const added = files.map((file) => {
     const part = { file, name: uniqueName(file.name), score: null, problem: null, left: false };
@@ -63,11 +63,13 @@ async function take(files) {
   forgetProposal();
   queue.push(...added);
   total += added.length;
-  if (stopping) return showProgress(); // they come after those before them
+  if (stopping) { // they come after those before them
+    showProgress();
+    return;
+  }
   await inspectAll();
   await propose();
   if (broken) fail(broken);
-  return undefined;
 }
 
 function showProgress() {

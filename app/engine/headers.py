@@ -152,7 +152,7 @@ def check_jpeg(data: bytes) -> None:
     position, marker, scans = _first_scan(data), _START_OF_SCAN, 1
     for _ in range(_MAX_SEGMENTS):
         if marker == _START_OF_SCAN or marker in _SEGMENTS:
-            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+            position += _segment_bytes(data, position)
         if (found := _AFTER_SCAN.search(data, position)) is None:
             return
         marker, position = found[1][0], found.end()
@@ -175,12 +175,17 @@ def _first_scan(data: bytes) -> int:
             return position
         if marker in _SEGMENTS:
             exif_segments += data.startswith(b"Exif\0\0", position + 2)
-            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+            position += _segment_bytes(data, position)
         elif marker not in _BARE_MARKERS:
             break
         if exif_segments > _MAX_EXIF_SEGMENTS:  # Pillow joins them one by one
             break
     raise ImageCorruptError("the JPEG has no scan, or too much before it")
+
+
+def _segment_bytes(data: bytes, position: int) -> int:
+    """Return how long the segment is whose length stands at a position, the length included."""
+    return max(2, int.from_bytes(data[position : position + 2], "big"))
 
 
 def check_png(data: bytes) -> None:

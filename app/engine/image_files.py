@@ -61,11 +61,11 @@ class ImageFiles:
             ImagePathError: there is no such file in any root, or what is there is no plain file.
             BodyTooLargeError: the file is larger than the limit.
         """
+        self._refuse_without_roots()
         for share in self._shares_of(Path(path)):
             work = partial(read_image_file, path, share.root, self._limit_bytes)
             if (found := await _on_thread(share.readers, work, deadline)) is not None:
                 return found
-        self._refuse_without_roots()
         raise ImagePathError("there is no image at that path below the allowed folders")
 
     async def find(self, pattern: str, deadline: float) -> list[str]:

@@ -19,7 +19,6 @@ from app.engine.lifecycle import Engine
 from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
 from app.observability import RequestRecord
 from app.products.live import Basis
-from app.settings import Settings
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
 
@@ -52,27 +51,26 @@ async def detect_batch(
             raise ImageMissingError("there is no `image` in the body")
         keys.spend_more(record.key, len(received.images) - 1)
         basis = inspector.basis(parameters.product, parameters.box())
-        work = _inspect_all(engine, settings, record, parameters, received.images, basis)
+        deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
+        work = _inspect_all(engine, record, parameters, received.images, basis, deadline)
         results = await unless_gone(request, work)
         found = {"request_id": record.request_id, "results": results}
         written = await run_in_threadpool(json.dumps, found)
-        limit = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        if time.perf_counter() > limit:
+        if time.perf_counter() > deadline:
             raise DeadlinePassedError("the answer was not written in time")
     return Response(written, media_type="application/json")
 
 
 async def _inspect_all(
     engine: Engine,
-    settings: Settings,
     record: RequestRecord,
     parameters: DetectParameters,
     images: list[bytes],
     basis: Basis,
+    deadline: float,
 ) -> list[dict[str, Any]]:
     async def one(image: bytes) -> dict[str, Any]:
         part = record.part()
-        deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
         order = parameters.order(image, deadline, basis)
         try:
             with engine.admitted(part=True) as inspector:

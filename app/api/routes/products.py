@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -42,6 +41,7 @@ from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.errors import ImageMissingError, ParameterError, StartingError
+from app.path_text import as_text
 from app.products.calibration import NamedScore, calibrate
 from app.products.conformal import needed
 from app.products.errors import BundleChangedError
@@ -199,12 +199,7 @@ async def _good_parts(
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
     paths = await files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
-    return [GoodPart(_readable(path), _on_disk(files, path)) for path in paths]
-
-
-def _readable(path: str) -> str:
-    """Return a path as text: names on a disk are bytes, and may be of an encoding nobody knows."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    return [GoodPart(as_text(path), _on_disk(files, path)) for path in paths]
 
 
 def _sent(image: bytes) -> Callable[[], Awaitable[bytes]]:
