@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.settings import Settings
 from tests.browser.conftest import Open, in_thread
@@ -27,6 +27,13 @@ def _good_parts(count: int) -> list[Any]:
         _upload(f"good {i:02d}.png", encode(np.clip(pixels + i, 0, 255).astype(np.uint8)))
         for i in range(count)
     ]
+
+
+def _begin(page: Page) -> None:
+    """Name a product and a rate that ten parts are enough for."""
+    page.get_by_role("tab", name="Calibrate").click()
+    page.locator("#cal-product").fill("nut")
+    page.get_by_label("Good parts that may be rejected").fill("10")
 
 
 def test_threshold_from_good_parts_is_tried_saved_and_rolled_back(opened: Open) -> None:
@@ -71,9 +78,7 @@ def test_profile_that_cannot_be_saved_is_text_to_copy(opened: Open) -> None:
     settings = Settings(host="127.0.0.1", port=0)
     with in_thread(settings, runtime) as url, opened(url) as watched:
         page = watched.page
-        page.get_by_role("tab", name="Calibrate").click()
-        page.locator("#cal-product").fill("nut")
-        page.get_by_label("Good parts that may be rejected").fill("10")
+        _begin(page)
         parts = [_upload(f"{level}.png", encode(grey(level))) for level in range(50, 64)]
         page.locator("#cal-files").set_input_files(parts)
         page.get_by_role("button", name="Save this threshold").click()
@@ -92,9 +97,7 @@ def test_a_calibration_that_broke_off_says_so(opened: Open) -> None:
         opened(url, expected=("503 (Service", "422 (Unprocessable")) as watched,
     ):
         page = watched.page
-        page.get_by_role("tab", name="Calibrate").click()
-        page.locator("#cal-product").fill("nut")
-        page.get_by_label("Good parts that may be rejected").fill("10")
+        _begin(page)
         seen = 0
 
         def answer(route: Route) -> None:
@@ -122,9 +125,7 @@ def test_parts_dropped_meanwhile_are_inspected_too_and_nothing_is_saved_before(
     settings = Settings(host="127.0.0.1", port=0)
     with in_thread(settings, runtime) as url, opened(url) as watched:
         page = watched.page
-        page.get_by_role("tab", name="Calibrate").click()
-        page.locator("#cal-product").fill("nut")
-        page.get_by_label("Good parts that may be rejected").fill("10")
+        _begin(page)
         save = page.get_by_role("button", name="Save this threshold")
         parts = [_upload(f"{i}.png", encode(grey(50 + i))) for i in range(30)]
         page.locator("#cal-files").set_input_files(parts[:10])

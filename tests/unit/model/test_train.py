@@ -97,18 +97,21 @@ class _StoppedError(Exception):
     """Stands for a machine that goes away."""
 
 
+def _stop_at(last: int) -> Progress:
+    def stop(step: int, total: int, losses: dict[str, float]) -> None:
+        if step == last:
+            raise _StoppedError
+
+    return stop
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(
     tmp_path: Path,
 ) -> None:
     """A run stopped after three steps and started again ends bit for bit where an unstopped one does."""
     _train(tmp_path / "whole")
-
-    def stop(step: int, total: int, losses: dict[str, float]) -> None:
-        if step == 4:
-            raise _StoppedError
-
     with pytest.raises(_StoppedError):
-        _train(tmp_path / "parts", progress=stop)
+        _train(tmp_path / "parts", progress=_stop_at(4))
     assert (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
     seen: list[int] = []
     _train(tmp_path / "parts", progress=lambda step, *_: seen.append(step))
@@ -123,13 +126,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 
 def test_an_unfinished_run_is_not_finished_by_another_recipe(tmp_path: Path) -> None:
     """Going on with another learning rate would make weights that no recipe describes: it is refused."""
-
-    def stop(step: int, total: int, losses: dict[str, float]) -> None:
-        if step == 2:
-            raise _StoppedError
-
     with pytest.raises(_StoppedError):
-        _train(tmp_path, progress=stop)
+        _train(tmp_path, progress=_stop_at(2))
     with pytest.raises(OtherRecipeError, match="another recipe"):
         _train(tmp_path, replace(QUICK, head_learning_rate=1.0))
     _train(tmp_path)
@@ -154,13 +152,8 @@ def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_a_stopped_run_does_not_go_on_with_other_towers(tmp_path: Path) -> None:
     """Heads that learned from two pairs of towers fit neither."""
-
-    def stop(step: int, total: int, losses: dict[str, float]) -> None:
-        if step == 2:
-            raise _StoppedError
-
     with pytest.raises(_StoppedError):
-        _train(tmp_path, progress=stop)
+        _train(tmp_path, progress=_stop_at(2))
     other = _model()
     torch.nn.init.zeros_(other.clip.model.visual.proj)
     with pytest.raises(OtherRecipeError, match="other towers"):

@@ -1,9 +1,6 @@
-"""What the client sends again, when, and for how long; and the client without an event loop."""
+"""What the client sends again, when, and for how long."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,14 +10,11 @@ from app.client import (
     LateError,
     RequestRefusedError,
     ServiceFailedError,
-    SSVPClient,
     SSVPError,
     UnavailableError,
     UnreachableError,
 )
 from app.client.sending import pauses
-from tests.api.test_server import listening
-from tests.fakes import FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 READY = b'{"status": "ready", "reason": ""}'
@@ -221,85 +215,3 @@ async def test_a_key_is_sent_as_bearer() -> None:
     async with script.client() as client:
         await client.ready()
     assert [r.headers.get("Authorization") for r in script.requests] == ["Bearer secret", None]
-
-
-async def _in_thread(work: Callable[[SSVPClient], object], port: int) -> object:
-    def run() -> object:
-        with SSVPClient(f"http://127.0.0.1:{port}") as client:
-            return work(client)
-
-    return await asyncio.to_thread(run)
-
-
-async def test_a_program_without_a_loop_inspects_over_a_socket() -> None:
-    """From many threads with one client, each with its own result; nothing is left behind."""
-    levels = list(range(40, 240, 10))
-    found: dict[int, str | None] = {}
-
-    def work(client: SSVPClient) -> None:
-        def one(level: int) -> None:
-            found[level] = client.detect(encode(grey(level)), part_id=str(level)).part_id
-
-        threads = [threading.Thread(target=one, args=(level,)) for level in levels]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert client.ready().ready
-        assert client.products().products == ()
-        with pytest.raises(RequestRefusedError, match="no profile"):
-            client.product("nut")
-        with pytest.raises(RequestRefusedError):
-            client.rollback("nut")
-        with pytest.raises(RequestRefusedError):
-            client.calibrate("nut", [encode(grey(9))])
-        assert [r.ok for r in client.detect_batch([encode(grey(9)), encode(grey(250))])] == [
-            True,
-            False,
-        ]
-
-    async with listening(FakeRuntime()) as (_, port):
-        await _in_thread(work, port)
-    assert found == {level: str(level) for level in levels}
-    assert not [thread for thread in threading.enumerate() if thread.name == "ssvp-client"]
-
-
-def test_a_closed_client_says_so() -> None:
-    """Twice closed does no harm; a call afterwards is a mistake."""
-    client = SSVPClient()
-    client.close()
-    client.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        client.ready()
-
-
-def test_a_call_under_way_ends_when_its_client_is_closed() -> None:
-    """By another thread: whoever waits is told at once, long before its time is over."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
-        client = SSVPClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=600.0)
-        told: list[BaseException] = []
-
-        def call() -> None:
-            try:
-                client.detect(b"x")
-            except RuntimeError as error:
-                told.append(error)
-
-        caller = threading.Thread(target=call, daemon=True)
-        caller.start()
-        connection, _ = silent.accept()
-        client.close()
-        caller.join(10.0)
-        connection.close()
-        assert not caller.is_alive()
-        assert "closed during the call" in str(told[0])
-
-
-def test_nobody_there_is_told_in_one_line() -> None:
-    """With the address that was asked."""
-    address = "127.0.0.1:9"  # the discard port
-    with (
-        SSVPClient(f"http://{address}", retries=1) as client,
-        pytest.raises(UnreachableError, match=address),
-    ):
-        client.detect(b"x")

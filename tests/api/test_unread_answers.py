@@ -1,0 +1,62 @@
+"""Over a real socket: answers that nobody reads, and answers that are read slowly."""
+
+import asyncio
+import contextlib
+import socket
+
+import numpy as np
+import pytest
+
+from app import http_limits
+from tests.api.test_http_limits import inspection
+from tests.api.test_server import listening
+from tests.conftest import until
+from tests.fakes import FakeRuntime, encode
+from tests.raw_http import calling
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_answer_that_nobody_reads_does_not_stay(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its memory and connection are given back after a while without progress."""
+    monkeypatch.setattr(http_limits, "UNREAD_FOR_S", 0.3)
+    async with listening(FakeRuntime()) as (_, port):
+        deaf = socket.create_connection(("127.0.0.1", port))
+        noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
+        request = inspection(encode(noise, "JPEG"))
+        request = request.replace(b"/v1/detect", b"/v1/detect?heatmap_size=original", 1)
+        await asyncio.to_thread(deaf.sendall, request)
+        await until(lambda: any("was not read" in r.getMessage() for r in caplog.records))
+        read = await asyncio.to_thread(_read_to_the_end, deaf)
+        assert 0 < len(read) < 10_000_000  # what the system's own buffers held
+        deaf.close()
+
+
+async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes some of it now and then gets all of it."""
+    monkeypatch.setattr(http_limits, "UNREAD_FOR_S", 0.5)
+    async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
+        noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
+        request = inspection(encode(noise, "JPEG"))
+        await caller.send(request.replace(b"/v1/detect", b"/v1/detect?heatmap_size=original", 1))
+        head = await caller.until(b"\r\n\r\n")
+        size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert size > 8_000_000
+        share = size // 40
+        while size:
+            await asyncio.sleep(0.05)
+            left = max(0, size - share)
+            while size > left:
+                some = await caller.some(size - left)
+                assert some
+                size -= len(some)
+
+
+def _read_to_the_end(connection: socket.socket) -> bytes:
+    found = b""
+    with contextlib.suppress(ConnectionResetError):
+        while some := connection.recv(2**16):
+            found += some
+    return found
