@@ -18,6 +18,7 @@ from app.commands.environment import list_settings, read_settings
 from app.commands.profiles import profiles_cli
 from app.cores import let_waiting_threads_sleep
 from app.errors import StartError
+from app.garbage import lasting
 from app.logs import configure_logging
 from model.cli import model_cli
 
@@ -55,8 +56,9 @@ def serve() -> None:
 
     Example: SSVP_PORT=9000 ssvp serve
     """
-    from app.main import create_app
-    from app.server import Server
+    with lasting():
+        from app.main import create_app
+        from app.server import Server
 
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)

@@ -15,6 +15,7 @@ from app.api.routes import batch, console, detect, health, products
 from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
+from app.garbage import lasting
 from app.observability import Metrics
 from app.products.live import Products
 from app.products.store import ProductStore
@@ -72,12 +73,13 @@ def load_runtime(settings: Settings) -> Runtime:
     Raises:
         StartError: bundle or device cannot be used; one line says why.
     """
-    from app.runtime import ssvp  # torch takes seconds to import; /livez answers meanwhile
+    with lasting():
+        from app.runtime import ssvp  # torch takes seconds to import; /livez answers meanwhile
 
-    return ssvp.load_runtime(
-        settings.bundle,
-        settings.device,
-        settings.precision,
-        settings.max_batch,
-        compiled=settings.compile,
-    )
+        return ssvp.load_runtime(
+            settings.bundle,
+            settings.device,
+            settings.precision,
+            settings.max_batch,
+            compiled=settings.compile,
+        )

@@ -16,14 +16,15 @@ Tower = TypeVar("Tower", ClipTower, DinoTower)
 
 
 def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:
-    """Fold batch normalisations into convolutions, store weights channels-last and in `dtype`; in place.
+    """Freeze, fold batch normalisations into convolutions, store channels-last and in `dtype`; in place.
 
-    Only a frozen tower in evaluation mode computes the same afterwards, up to rounding. CLIP's text side stays
+    Only a tower in evaluation mode computes the same afterwards, up to rounding. CLIP's text side stays
     in fp32: a product's embeddings are computed once and kept.
     """
     _fold(tower.image_model)
     tower.image_model.to(dtype).to(memory_format=torch.channels_last)
     tower.normalise.dtype = dtype
+    tower.requires_grad_(requires_grad=False)
     return tower
 
 
