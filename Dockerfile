@@ -52,7 +52,7 @@ ENV PATH=/opt/ssvp/bin:/opt/venv/bin:$PATH \
     ORT_DISABLE_TELEMETRY=1
 WORKDIR /opt/ssvp
 EXPOSE 8080
-COPY docker/image/healthcheck.py /opt/healthcheck.py
+COPY --chmod=0644 docker/image/healthcheck.py /opt/healthcheck.py
 # Healthy means that images are inspected now, so it asks /readyz: compose waits for it before it starts others.
 # Docker restarts nothing because of it; a process that cannot serve ends by itself.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \

@@ -50,7 +50,7 @@ def test_ignored_files_stay_out_of_the_image() -> None:
         for line in (ROOT / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     }
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(?:--chmod=\d+ )?(.+) \S+$", DOCKERFILE, re.MULTILINE)
     for name in " ".join(copied).split():
         assert (ROOT / name).exists()
         assert any(name == entry or name.startswith(entry + "/") for entry in allowed), name
