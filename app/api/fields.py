@@ -28,21 +28,9 @@ def _plain_number(value: Any) -> Any:
     return _no_bool(value)
 
 
-def parse_box(text: str) -> Box:
-    """Read `x,y,width,height`.
-
-    Raises:
-        ValueError: these are not four numbers, or the box is empty.
-    """
-    x, y, width, height = (int(part) for part in text.split(","))
-    if not width or not height:
-        raise ValueError("width and height must be 1 or more")
-    return Box(x, y, width, height)
-
-
 def checked_box(text: str) -> str:
     """Return the text if it is a box."""
-    parse_box(text)
+    Box.parse(text)
     return text
 
 

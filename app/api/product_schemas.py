@@ -14,7 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, Score, checked_box, parse_box
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
 from app.api.schemas import ModelAnswer
 from app.engine.regions import Box
 from app.products.calibration import NamedScore
@@ -74,12 +74,12 @@ class CalibrateParameters(BaseModel):
 
     def box(self) -> Box | None:
         """Return the part of the images that is inspected; None is all of it."""
-        return None if self.roi is None else parse_box(self.roi)
+        return None if self.roi is None else Box.parse(self.roi)
 
     def area(self) -> str | None:
         """Return it as profiles write it, without blanks."""
         box = self.box()
-        return None if box is None else f"{box.x},{box.y},{box.width},{box.height}"
+        return None if box is None else str(box)
 
 
 class RollbackParameters(BaseModel):

@@ -14,15 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import (
-    STRICT_INTEGER,
-    STRICT_NUMBER,
-    ProductName,
-    Score,
-    Text128,
-    checked_box,
-    parse_box,
-)
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, ProductName, Score, Text128, checked_box
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
@@ -90,7 +82,7 @@ class DetectParameters(BaseModel):
 
     def box(self) -> Box | None:
         """Return the part of the image that is inspected; None is all of it."""
-        return None if self.roi is None else parse_box(self.roi)
+        return None if self.roi is None else Box.parse(self.roi)
 
     def order(self, image: bytes, deadline: float, basis: Basis | None = None) -> Order:
         """Return what the engine is to do until then, and what it is to decide on if that was found before."""
