@@ -28,13 +28,13 @@ from app.commands.pictures import find_pictures
 from app.commands.terminal import (
     ALL_OK,
     ANY_ERROR,
+    SERVICE_ERRORS,
     AsJson,
     KeyFile,
-    complain,
-    one_line_errors,
     progress_bar,
 )
 from model.bundle import GOLDEN_FILE, SHIPPED
+from model.commands.complaints import complain, one_line_errors
 
 _STAGES = tuple(Timing.model_fields)
 _SHIPPED_PICTURE = SHIPPED / "ssvp-nano" / GOLDEN_FILE
@@ -63,7 +63,7 @@ def bench(
 
     Nothing is repeated: an error counts as one. Exit code 2 if there was any.
     """
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         bodies = _bodies(images)
         options: DetectOptions = {"product": product, "heatmap": heatmap}
         where = Where(url, api_key_file, connections=callers)

@@ -19,6 +19,7 @@ from app.commands.inspections import inspect_all
 from app.commands.pictures import find_pictures
 from app.commands.terminal import (
     ANY_ERROR,
+    SERVICE_ERRORS,
     AsJson,
     BundleName,
     DeviceName,
@@ -26,10 +27,9 @@ from app.commands.terminal import (
     ProductsFile,
     RoiText,
     Url,
-    complain,
-    one_line_errors,
     progress_bar,
 )
+from model.commands.complaints import complain, one_line_errors
 
 _CALLERS = 2  # a line that is running waits for two pictures at most
 _LONGEST_NAME = 256
@@ -64,7 +64,7 @@ def calibrate(
     where = Where(url, api_key_file, bundle, device, products_file)
     files = _good_parts(images, false_reject)
     options: DetectOptions = {"product": product, "roi": roi, "heatmap": "none"}
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         made = asyncio.run(_calibrate(where, files, product, options, false_reject, dry_run))
         if out is not None:
             out.write_text(made.text, encoding="utf-8")

@@ -18,13 +18,14 @@ from app.client.answers import ProductHistory, ProductProfile
 from app.commands.connection import CALL_S, read_key
 from app.commands.environment import read_settings
 from app.commands.terminal import (
+    SERVICE_ERRORS,
     AsJson,
     BundleName,
     KeyFile,
     ProductsFile,
     Url,
-    one_line_errors,
 )
+from model.commands.complaints import one_line_errors
 
 if TYPE_CHECKING:
     from app.commands.products_file import (
@@ -111,7 +112,7 @@ def _shelf(
     """Yield where the profiles are; what goes wrong there is one line."""
     if url is not None and (products_file is not None or bundle is not None):
         raise typer.BadParameter("--url goes alone: the service has its own file and bundle")
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         if url is not None:
             from app.client.synchronous import SSVPClient
 
