@@ -113,9 +113,8 @@ async def _calibrate(
                 scores.append(_score(result.name, result.inspection))
                 digests.add(result.inspection.model.digest)
                 advance(1)
-        # Of several digests, any one will do: the service refuses scores that are not all of its bundle.
         digest = digests.pop()
-        if digests:
+        if digests:  # the service compares one digest alone with its bundle's
             complain("the service has changed its bundle meanwhile; calibrate again")
             raise typer.Exit(code=ANY_ERROR)
         return await client.calibrate(
