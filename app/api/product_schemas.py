@@ -18,7 +18,7 @@ from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
 from app.api.schemas import ModelAnswer
 from app.engine.regions import Box
 from app.products.calibration import NamedScore
-from app.products.live import unusable
+from app.products.live import why_unused
 from app.products.profile import ProductHistory, ProductProfile
 from app.runtime.protocol import ModelInfo
 
@@ -124,11 +124,10 @@ class ProductAnswer(BaseModel):
     @classmethod
     def of(cls, key: str, history: ProductHistory, model: ModelInfo) -> Self:
         """Write down one product."""
-        profile = history.profile
-        reason = "no version is in use" if profile is None else unusable(profile, model.digest)
+        reason = why_unused(history, model.digest)
         return cls(
             product=key,
-            current=profile,
+            current=history.profile,
             usable=reason is None,
             reason=reason,
             versions=[found.version for found in history.history],

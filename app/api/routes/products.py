@@ -68,7 +68,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
         writable=await asyncio.to_thread(store.why_read_only) is None,
         products=[
             ProductAnswer.of(key, history, model)
-            for key, history in sorted(store.products.products.items())
+            for key, history in sorted(store.file.products.items())
         ],
     )
 
