@@ -13,7 +13,7 @@ from app.products.store import ProductStore
 from model.bundle import open_bundle
 
 
-class Shelf(Protocol):
+class ProfileStore(Protocol):
     """Where profiles are; `SSVPClient` is one too."""
 
     def products(self) -> Products:
@@ -29,7 +29,7 @@ class Shelf(Protocol):
         ...
 
 
-class FileShelf:
+class FileProfileStore:
     """The profiles of one file.
 
     Args:
