@@ -173,8 +173,11 @@ class Metrics:
             self._requests.labels(outcome)
         for leaf in UnavailableError.leaves():
             self._rejected.labels(leaf.code)
+        self._verdicts_begin(_UNPROFILED)
+
+    def _verdicts_begin(self, product: str) -> None:
         for result in ("OK", "NG"):
-            self._verdicts.labels(_UNPROFILED, result)
+            self._verdicts.labels(product, result)
 
     def observe_batch(self, size: int) -> None:
         """Count one batch of the given size; safe on any thread."""
@@ -226,6 +229,7 @@ class Metrics:
         for gauge in (self._stale, self._psi, self._psi_limit):
             gauge.clear()  # a product that was rolled back is not shown as it was last
         for state in products:
+            self._verdicts_begin(state.label)
             self._stale.labels(state.label).set(state.stale)
             if state.drift is not None:
                 self._psi.labels(state.label).set(state.drift.psi)
