@@ -248,7 +248,7 @@ class WorkerDeadError(UnavailableError):
 
 
 class DeviceLostError(UnavailableError):
-    """The device failed for good; the process ends, so that it is started anew."""
+    """The device failed for good or hangs; the process ends, so that it is started anew."""
 
     code = "device_lost"
     title = "Device is lost"
