@@ -27,7 +27,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104
+        description="Address to listen on; `::` is all of IPv6 and none of IPv4.",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="TCP port; 0: any free."
     )

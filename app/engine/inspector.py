@@ -150,7 +150,7 @@ class Inspector:
 
     def basis(self, product: str, roi: Box | None) -> Basis:
         """Find what decides a product's parts now."""
-        area = None if roi is None else f"{roi.x},{roi.y},{roi.width},{roi.height}"
+        area = None if roi is None else str(roi)
         return self._products.basis(product, area, self._model.digest)
 
     async def inspect(self, order: Order) -> Inspection:
@@ -274,7 +274,6 @@ def _inspected(roi: Box | None, image: Size) -> Box:
         return Box(0, 0, image.width, image.height)
     if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
         raise ParameterError(
-            f"roi: {roi.x},{roi.y},{roi.width},{roi.height} does not lie in an image of "
-            f"{image.width} x {image.height} px"
+            f"roi: {roi} does not lie in an image of {image.width} x {image.height} px"
         )
     return roi

@@ -69,7 +69,7 @@ class ProductStore:
             raise StartError(f"products file: {error}") from None
 
     @property
-    def products(self) -> ProductsFile:
+    def file(self) -> ProductsFile:
         """What the file held when it was last read."""
         return self._known
 

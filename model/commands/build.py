@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.commands.options import Device, device_named, one_line_errors
+from model.commands.complaints import one_line_errors
+from model.commands.options import Device, device_named, making_errors
 
 build_cli = typer.Typer(no_args_is_help=True, help="Build bundles that need no training.")
 
@@ -29,7 +30,7 @@ def static(
     from model.checkpoint import load_config, load_history, load_untrained
     from model.export import export_measured
 
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         config = static_config(load_config(towers))
         model = load_untrained(towers, config).eval()
         history, where = load_history(towers), device_named(device)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from model.commands.complaints import one_line_errors
 from model.commands.options import (
     PROCEDURAL,
     Change,
@@ -18,7 +19,7 @@ from model.commands.options import (
     changed,
     config_of,
     device_named,
-    one_line_errors,
+    making_errors,
     preset_named,
     progress_bar,
 )
@@ -59,7 +60,7 @@ def pretrain(
     asked = {"steps": steps, "learning_rate": learning_rate, "phases": phases}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
-    with one_line_errors(), progress_bar("pretrain") as progress:
+    with one_line_errors(*making_errors()), progress_bar("pretrain") as progress:
         pretrain(preset_named(config), recipe, out, where, progress, start)
 
 
@@ -114,7 +115,7 @@ def train(
         cache=cache,
         save_every_s=save_every_s,
     )
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         run_folder = out or Path("runs") / request.config.name
         run_training(request, run_folder, device_named(device), progress_bar)
 
@@ -135,7 +136,7 @@ def export(
     from model.checkpoint import load_history, load_model
     from model.export import export_measured
 
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         model = load_model(run)
         history, where = load_history(run), device_named(device)
         export_measured(model, bundle, version, pairs, history, where, Console(stderr=True))

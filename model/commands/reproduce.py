@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model.commands.complaints import one_line_errors
 from model.commands.options import (
     Change,
     Device,
@@ -13,7 +14,7 @@ from model.commands.options import (
     changed,
     config_of,
     device_named,
-    one_line_errors,
+    making_errors,
     progress_bar,
 )
 
@@ -74,7 +75,7 @@ def reproduce(
         progress_bar=progress_bar,
     )
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         summary = run_matrix(table, bench, pairs, seeds, console.print)
     Console().print(summary.read_text(), markup=False, soft_wrap=True)
     console.print(f"wrote {summary}")

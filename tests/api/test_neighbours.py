@@ -135,6 +135,34 @@ async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
         assert answer.json()["sequence"] == -17
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("deadline_ms", ["5_000", " 5000", "+5000", "٥٠٠٠", "5e3"]),
+        ("heatmap_size", ["5_12", "512 ", "५१२"]),
+        ("threshold", ["1_0e-2", "0.5 ", "+0.5", "٠.٥", "0,5", "nan", "0x1p-1"]),
+        ("roi", ["1_0,0,20,20", "٠,٠,٢٠,٢٠"]),
+    ],
+)
+async def test_a_number_is_plain_or_an_error(name: str, values: list[str]) -> None:
+    """What one reader takes for a number and another for something else is refused, wherever it stands."""
+    async with serving() as service:
+        for value in values:
+            query = await service.client.post(URL, params={name: value}, content=PNG)
+            form = await service.client.post(URL, data={name: value}, files={"image": PNG})
+            for answer in (query, form):
+                assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+
+
+@pytest.mark.parametrize("threshold", ["0.5", ".5", "5e-1", "0.50"])
+async def test_plain_numbers_are_taken(threshold: str) -> None:
+    """As languages write them."""
+    async with serving() as service:
+        query = {"threshold": threshold, "deadline_ms": "5000", "heatmap_size": "64"}
+        answer = await service.client.post(URL, params=query, content=PNG)
+        assert (answer.status_code, answer.json()["threshold"]) == (200, 0.5)
+
+
 async def test_a_batch_that_takes_too_long_to_write_is_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -35,7 +35,7 @@ from app.api.product_schemas import (
     named_scores,
 )
 from app.api.query import ProductPath
-from app.api.routes.detect import read_request_body, take_apart
+from app.api.receive import read_request_body, take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
@@ -68,7 +68,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
         writable=await asyncio.to_thread(store.why_read_only) is None,
         products=[
             ProductAnswer.of(key, history, model)
-            for key, history in sorted(store.products.products.items())
+            for key, history in sorted(store.file.products.items())
         ],
     )
 

@@ -67,3 +67,11 @@ def test_twins(tmp_path: Path) -> None:
     assert good.name == "gear-good.png"
     assert bad.name.startswith("gear-")
     assert (np.asarray(Image.open(good)) != np.asarray(Image.open(bad))).any()
+
+
+def test_what_a_person_can_mend_is_one_line(tmp_path: Path) -> None:
+    """And exit code 2, as for bad usage: 1 would say NG."""
+    result = RUN.invoke(model_cli, ["export", str(tmp_path / "run"), str(tmp_path / "bundle")])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output

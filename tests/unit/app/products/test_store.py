@@ -94,7 +94,7 @@ def test_without_a_file_nothing_is_kept() -> None:
     """The profile comes back all the same."""
     kept = ProductStore(None)
     assert kept.add(profile()).reason == NO_FILE
-    assert kept.products.products == {}
+    assert kept.file.products == {}
     kept.refresh()
     with pytest.raises(ProductsReadOnlyError, match="SSVP_PRODUCTS_FILE"):
         kept.rollback("metal nut", 0)
@@ -156,7 +156,7 @@ def test_a_change_on_the_disk_is_read(path: Path) -> None:
     linked.unlink()
     linked.symlink_to(path)
     following.refresh()
-    assert list(following.products.products) == ["metal nut"]
+    assert list(following.file.products) == ["metal nut"]
 
 
 BROKEN = [
@@ -216,7 +216,7 @@ def test_two_writers_lose_nothing(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             list(pool.map(lambda s: s.add(profile(f"p{stores.index(s)}")), stores))
-    found = ProductStore(path).products
+    found = ProductStore(path).file
     assert {key: history.current for key, history in found.products.items()} == {
         f"p{i}": 5 for i in range(4)
     }
