@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from app.engine.regions import Box
 
-_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(r" *-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -22,7 +22,7 @@ def _no_bool(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    """Take text that every reader takes for the same number: "0.5" and "5e-1", not "1_0", " 5" or "+5"."""
+    """Take text that every reader takes for the same number: "0.5", "5e-1", " 5" as PLCs pad; not "1_0", "+5"."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value) is None:
         raise ValueError("a number is expected, plain and nothing else")
     return _no_bool(value)
