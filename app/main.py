@@ -54,7 +54,9 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
     app.state.calibrator = Calibrator(engine)
     app.state.products, app.state.console = profiles, console.read_assets()
-    app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
+    app.state.image_files = ImageFiles(
+        settings.image_roots, settings.max_body_bytes, settings.places
+    )
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
     app.add_middleware(RecordMiddleware, metrics=metrics)

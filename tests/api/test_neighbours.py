@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ async def test_too_much_arriving_at_once_is_refused_not_stored() -> None:
 async def test_a_dead_share_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reads that never return end in 504 at their deadline; bodies are inspected meanwhile."""
+    """Half of the places wait for it and end in 504, the others are refused; bodies are inspected meanwhile."""
     hang, real = threading.Event(), image_files.read_image_file
 
     def read(*arguments: object) -> bytes | None:
@@ -78,7 +79,7 @@ async def test_a_dead_share_holds_up_nobody_else(
         hanging = asyncio.gather(*files)
         answer = await service.client.post(URL, params={"deadline_ms": "5000"}, content=PNG)
         assert answer.status_code == 200
-        assert {a.status_code for a in await hanging} == {504}
+        assert Counter(a.status_code for a in await hanging) == {504: 36, 503: 24}
         hang.set()
         await asyncio.sleep(0)
         query["deadline_ms"] = "5000"
