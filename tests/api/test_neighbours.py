@@ -61,6 +61,23 @@ async def test_too_much_arriving_at_once_is_refused_not_stored() -> None:
         assert (await service.client.post(URL, content=PNG[:999])).status_code != 503
 
 
+async def test_pictures_read_by_path_count_like_bodies(tmp_path: Path) -> None:
+    """Waiting for their turn they are as large in memory: nine of the largest size are one too many."""
+    picture = encode(grey(200), "BMP")
+    (tmp_path / "a.bmp").write_bytes(picture)
+    runtime = FakeRuntime()
+    settings = Settings(image_roots=(tmp_path,), max_body_bytes=len(picture))
+    async with serving(runtime, settings=settings) as service:
+        runtime.gate.clear()
+        query = {"image_path": "a.bmp"}
+        asked = [asyncio.create_task(service.client.post(URL, params=query)) for _ in range(9)]
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result().json()["code"] for task in done] == ["queue_full"]
+        runtime.gate.set()
+        assert {(await task).status_code for task in waiting} == {200}
+        assert (await service.client.post(URL, params=query)).status_code == 200
+
+
 async def test_a_dead_share_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,8 @@ async def detect(
         parameters = read_parameters(received.pairs)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
         image = await _image(request, received, parameters, files, deadline)
+        if parameters.image_path is not None:  # a file in memory counts like a body
+            room.take(len(image))
         order = parameters.order(image, deadline)
         record.inspection = await unless_gone(request, inspector.inspect(order))
         heatmap = record.inspection.verdict.heatmap
