@@ -90,6 +90,14 @@ async def _room(request: Request) -> AsyncIterator[BodyRoom]:
         room.give_back()
 
 
+async def _calibration_room(request: Request) -> AsyncIterator[BodyRoom]:
+    room = BodyRoom(request.app.state.calibration_budget)
+    try:
+        yield room
+    finally:
+        room.give_back()
+
+
 async def _calibrator(request: Request) -> Calibrator:
     calibrator: Calibrator = request.app.state.calibrator
     return calibrator
@@ -116,6 +124,7 @@ async def _products(request: Request) -> Products:
 
 
 RoomDep = Annotated[BodyRoom, Depends(_room)]
+CalibrationRoomDep = Annotated[BodyRoom, Depends(_calibration_room)]
 CalibratorDep = Annotated[Calibrator, Depends(_calibrator)]
 ProductsDep = Annotated[Products, Depends(_products)]
 ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]
