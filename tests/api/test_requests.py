@@ -64,7 +64,7 @@ async def test_a_roi_that_is_none(service: Service, roi: str) -> None:
         (Image.new("L", (8000, 1), 255), "BMP"),
         (Image.fromarray(np.linspace(0, 65535, 4096, dtype=np.uint16).reshape(64, 64)), "PNG"),
         (Image.new("CMYK", (64, 48), (0, 0, 0, 0)), "TIFF"),
-        (Image.new("RGBA", (64, 48), (0, 0, 0, 0)), "WEBP"),
+        (Image.new("RGBA", (64, 48), (0, 0, 0, 1)), "WEBP"),
         (Image.new("P", (64, 48), 0), "PNG"),
     ],
     ids=["1 x 1", "8000 x 6000", "8000 x 1", "16 bits", "CMYK", "transparent", "palette"],

@@ -94,6 +94,6 @@ def test_8_bit_grey_whose_zero_is_white_is_inverted() -> None:
 def test_colour_of_8_bits_passes() -> None:
     """Palettes of fewer bits too."""
     for depth, colour, length in ((8, 2, 12), (8, 6, 16), (8, 4, 8), (1, 0, 1)):
-        rows = zlib.compress(bytes(length + 1) * 4)
+        rows = zlib.compress((b"\0" + b"\xff" * length) * 4)
         assert decode(png(4, 4, depth, colour, (b"IDAT", rows)), LIMIT).shape == (4, 4, 3)
     assert decode(tiff(9, 9), LIMIT).shape == (9, 9, 3)
