@@ -49,6 +49,8 @@ class ProductProfile(_Frozen):
         quantiles: scores that cut the good parts into the bins in which drift is counted, ascending.
         shares: what part of the good parts fell into each bin, one more than there are cuts.
         warnings: what looked wrong, in words.
+        replaces: version that decided when this one was saved, 0: the bundle's threshold; None: not known, in
+            old files.
     """
 
     product: Annotated[str, Field(min_length=1, max_length=128)]
@@ -63,6 +65,7 @@ class ProductProfile(_Frozen):
     quantiles: tuple[Share, ...]
     shares: tuple[Share, ...]
     warnings: tuple[str, ...]
+    replaces: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _bins_belong_together(self) -> Self:

@@ -63,7 +63,7 @@ def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
     with pytest.raises(RollbackError, match="version 0"):
         kept.rollback("metal nut", None)
     assert kept.rollback("metal nut", 3).profile == profile(threshold=0.3).model_copy(
-        update={"version": 3}
+        update={"version": 3, "replaces": 2}
     )
     assert kept.rollback("metal nut", 0).profile is None
     assert kept.add(profile()).profile.version == 4
@@ -71,6 +71,35 @@ def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
         kept.rollback("metal nut", 9)
     with pytest.raises(ProductUnknownError, match="cable"):
         kept.rollback("cable", None)
+
+
+def test_a_version_that_was_rejected_does_not_come_back(path: Path) -> None:
+    """The version before is the one that decided before, not the one with the next lower number."""
+    kept = ProductStore(path)
+    for threshold in (0.1, 0.9):
+        kept.add(profile(threshold=threshold))
+    kept.rollback("metal nut", None)
+    assert kept.add(profile(threshold=0.2)).profile.replaces == 1
+    assert kept.rollback("metal nut", None).current == 1
+    kept.rollback("metal nut", 0)
+    assert kept.add(profile(threshold=0.3)).profile.replaces == 0
+    with pytest.raises(RollbackError, match="version 0"):
+        kept.rollback("metal nut", None)
+
+
+def test_where_nothing_says_what_was_replaced_the_next_lower_version_is_taken(path: Path) -> None:
+    """As in files of before, and where the replaced version is not kept any more."""
+    kept = ProductStore(path)
+    for _ in range(3):
+        kept.add(profile())
+    found = json.loads(path.read_text())
+    versions = found["products"]["metal nut"]["history"]
+    del versions[2]["replaces"]
+    versions[1]["replaces"] = 77
+    path.write_text(json.dumps(found))
+    kept = ProductStore(path)
+    assert kept.rollback("metal nut", None).current == 2
+    assert kept.rollback("metal nut", None).current == 1
 
 
 def test_old_versions_are_forgotten_in_the_end(path: Path) -> None:
