@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -170,6 +171,36 @@ async def test_a_batch_that_takes_too_long_to_write_is_late(
         files = [("image", ("a.png", PNG))]
         answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "late"),
+    [(504, "deadline_passed", 2), (500, "internal", 0)],
+    ids=["late", "a bug"],
+)
+async def test_verdicts_that_are_lost_with_their_batch_count_as_none(
+    status: int, code: str, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both images were inspected, but nobody was told; the broken third keeps its own reason."""
+    from app.api.routes import batch
+
+    def dumps(_: object) -> str:
+        if status == 500:
+            raise ValueError("a bug")
+        threading.Event().wait(0.5)
+        return "{}"
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "json", SimpleNamespace(dumps=dumps))
+        files = [("image", ("a.png", data)) for data in (PNG, PNG, b"no picture")]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert answer.status_code == status
+        text = (await service.client.get("/metrics")).text
+    assert f'ssvp_requests_total{{outcome="{code}"}} 2.0' in text
+    assert 'ssvp_requests_total{outcome="image_unrecognised"} 1.0' in text
+    assert f"ssvp_deadline_missed_total {late}.0" in text
+    for result in ("OK", "NG"):
+        assert f'ssvp_verdicts_total{{product="other",result="{result}"}} 0.0' in text
 
 
 async def test_large_bodies_count_until_they_are_answered() -> None:
