@@ -3,9 +3,10 @@
 Knows the JSON of the products file and its rules; knows neither where it lies nor who changes it.
 """
 
+import unicodedata
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -13,7 +14,12 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 def product_key(product: str) -> str:
-    """Return the name under which a product is found: blanks collapsed, case folded."""
+    """Return the name under which a product is found: blanks collapsed, case folded, accents composed (NFC)."""
+    # Unicode 3.13, D145: decomposed first, for folding depends on the order of marks.
+    return unicodedata.normalize("NFC", _folded(unicodedata.normalize("NFD", product)))
+
+
+def _folded(product: str) -> str:
     return " ".join(product.split()).casefold()
 
 
@@ -112,6 +118,17 @@ class ProductsFile(_Frozen):
 
     schema_version: Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = SCHEMA_VERSION
     products: dict[str, ProductHistory] = Field(default_factory=dict)
+
+    @field_validator("products", mode="before")
+    @classmethod
+    def _compose_keys(cls, value: object) -> object:
+        """Take the keys of old files, whose accents stand as they were sent."""
+        if not isinstance(value, dict):
+            return value
+        composed = {product_key(k) if k == _folded(k) else k: found for k, found in value.items()}
+        if len(composed) < len(value):  # whose threshold decides is not ours to choose
+            raise ValueError("one product stands twice, its accents in two encodings; leave one")
+        return composed
 
     @model_validator(mode="after")
     def _keys_are_the_products(self) -> Self:

@@ -53,6 +53,24 @@ def test_a_saved_profile_is_read_by_the_next_process(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir() if p.suffix not in (".lock", ".json")] == []
 
 
+def test_accents_name_one_product_however_they_are_encoded(path: Path) -> None:
+    """The model takes both for one name, so one threshold decides; an old file may have either as its key."""
+    composed, decomposed = "t\u00fcr", "tu\u0308r"
+    kept = ProductStore(path)
+    kept.add(profile("T\u00fcr"))
+    assert kept.history(decomposed).current == 1
+    assert kept.add(profile("TU\u0308R")).profile.version == 2
+    text = path.read_text()
+    path.write_text(text.replace(f'"{composed}": {{', f'"{decomposed}": {{'))
+    assert path.read_text() != text
+    assert ProductStore(path).history(composed).current == 2
+    twice = json.loads(text)
+    twice["products"][decomposed] = twice["products"][composed]
+    path.write_text(json.dumps(twice))
+    with pytest.raises(StartError, match="stands twice"):
+        ProductStore(path)
+
+
 def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
     """The one before, a given one, none at all; a new one still gets the next number."""
     kept = ProductStore(path)
