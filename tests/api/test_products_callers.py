@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
     [
         ({"origin": "http://elsewhere.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "http://ssvp:81"}, 403),
         ({"origin": "http://ssvp", "sec-fetch-site": "cross-site"}, 403),
         ({"origin": "http://ssvp", "sec-fetch-site": "same-site"}, 403),
