@@ -186,7 +186,8 @@ class Metrics:
     def observe_request(self, record: RequestRecord) -> None:
         """Count each image of an inspection request that has been answered; others are not counted."""
         for part in record.parts:
-            if part.code is None and part.inspection is None:  # given up with the whole request
+            lost = part.inspection is None or record.outcome != "answered"  # with the whole request
+            if part.code is None and lost:
                 part.code, part.status = record.code, record.status
             self.observe_request(part)
         if record.parts or not record.inspects:

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         default="INFO", description="Least severe log line written."
     )
 
+    @property
+    def places(self) -> int:
+        """How many requests are served at once: as many as may wait and be computed."""
+        return self.queue_size + self.max_batch
+
     @field_validator("image_roots", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:

@@ -138,7 +138,7 @@ class Engine:
             UnavailableError: one of its leaves.
         """
         self._ready_inspector()
-        limit = self._settings.queue_size + self._settings.max_batch
+        limit = self._settings.places
         if self._inflight >= limit:
             raise QueueFullError(f"{limit} requests are being served already")
 

@@ -42,7 +42,9 @@ async def detect(
         received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        image = await _image(received, parameters, files, deadline)
+        image = await _image(request, received, parameters, files, deadline)
+        if parameters.image_path is not None:  # a file in memory counts like a body
+            room.take(len(image))
         order = parameters.order(image, deadline)
         record.inspection = await unless_gone(request, inspector.inspect(order))
         heatmap = record.inspection.verdict.heatmap
@@ -54,14 +56,18 @@ async def detect(
 
 
 async def _image(
-    received: Received, parameters: DetectParameters, files: ImageFiles, deadline: float
+    request: Request,
+    received: Received,
+    parameters: DetectParameters,
+    files: ImageFiles,
+    deadline: float,
 ) -> bytes:
     """Return the image that was sent, or the one whose path was."""
     if parameters.image_path is None:
         return received.image()
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
-    return await files.read(parameters.image_path, deadline)
+    return await unless_gone(request, files.read(parameters.image_path, deadline))
 
 
 def _response(request: Request, record: RequestRecord, parameters: DetectParameters) -> Response:

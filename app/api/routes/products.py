@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.body import unless_gone
 from app.api.deps import (
+    CalibrationRoomDep,
     CalibratorDep,
     EngineDep,
     ImageFilesDep,
@@ -89,7 +90,7 @@ async def calibrate_product(
     keys: KeysDep,
     products: ProductsDep,
     calibrator: CalibratorDep,
-    room: RoomDep,
+    room: CalibrationRoomDep,
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()
