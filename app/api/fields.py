@@ -22,7 +22,7 @@ def _no_bool(value: Any) -> Any:
 
 
 def _plain_number(value: Any) -> Any:
-    """Take text that every reader takes for the same number: "0.5", "5e-1", " 5" as PLCs pad; not "1_0", "+5"."""
+    """Take text that every reader takes for the same number: "0.5", "5e-1", " 5", but not "1_0" or "+5"."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value) is None:
         raise ValueError("a number is expected, plain and nothing else")
     return _no_bool(value)
