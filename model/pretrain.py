@@ -219,7 +219,10 @@ def _train_phase(
         run.pairs_seen += phase.pairs_per_batch
         run.seconds += time.monotonic() - began
         progress(run.step, run.config.steps, losses)
-        if run.part.leads and time.monotonic() - last_save > SAVE_EVERY_S:
+        inside_phase = (
+            run.step < last
+        )  # the next one needs this one's averaged weights, saved below
+        if run.part.leads and inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:
             last_save = time.monotonic()
             inside = {
                 "pair": pair.state_dict(),

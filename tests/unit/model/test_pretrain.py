@@ -1,7 +1,9 @@
 """Pretraining for real, a few steps on very small convolutional towers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +68,28 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 
     with pytest.raises(_StoppedError):
         pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, stop)
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+@pytest.mark.parametrize("last_step", [3, 6])
+def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
+) -> None:
+    """Between a phase's last step and the save of its weights: that step is made again."""
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "whole", CPU, _ignore)
+    monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
+
+    def die(run: Path, state: Mapping[str, Any]) -> None:
+        if "start" in state and state["step"] == last_step:
+            raise _StoppedError
+        checkpoint.save_resume(run, state)
+
+    monkeypatch.setattr(pretrain, "save_resume", die)
+    with pytest.raises(_StoppedError):
+        pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+    monkeypatch.setattr(pretrain, "save_resume", checkpoint.save_resume)
     pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
     whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
