@@ -34,7 +34,9 @@ class PretrainConfig:
         ema_decay: of the averaged weights, which are the ones kept.
         seed: of weights and images.
         workers: processes that render images, for each process that trains.
-        processes: that train, each on its share of every batch; more than one on the CPU only.
+        processes: that train, each on its share of every batch; more than one on the CPU only. Each takes batch
+            statistics and contrastive negatives from its share alone, so another number is another objective;
+            for a stopped run that goes on with it, from there on.
     """
 
     steps: int = 14400
