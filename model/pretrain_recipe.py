@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from model.seeds import VALIDATION_SEED
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -52,7 +54,9 @@ class PretrainConfig:
         """Refuse what cannot work.
 
         Raises:
-            ValueError: when a batch does not divide by the processes.
+            ValueError: when a batch does not divide by the processes, or the seed is set aside.
         """
+        if self.seed == VALIDATION_SEED:
+            raise ValueError(f"seed {self.seed} draws the images that thresholds are chosen on")
         if any(p.pairs_per_batch % self.processes for p in self.phases):
             raise ValueError(f"pairs_per_batch must be a multiple of processes: {self.processes}")

@@ -157,6 +157,12 @@ def test_processes_must_divide_every_batch() -> None:
         replace(QUICK, processes=3)
 
 
+def test_what_thresholds_are_chosen_on_is_not_trained_on() -> None:
+    """The seed of those images is set aside."""
+    with pytest.raises(ValueError, match="seed 77 draws the images that thresholds are chosen on"):
+        replace(QUICK, seed=77)
+
+
 def test_a_gpu_is_one_process(tmp_path: Path) -> None:
     """Several processes on one GPU would only be in each other's way."""
     with pytest.raises(ValueError, match="on the CPU only"):
