@@ -1,6 +1,7 @@
 """The matrix of runs on rendered images: every row once, nothing twice, the paper's figures beside ours."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,6 +79,32 @@ def test_figures_of_one_data_set_are_not_told_for_another(bench: Bench, tmp_path
     assert _images(run.report(test_on)) == _images(before) - 2
     train_on.write_text("\n".join(lines[2:]) + "\n")
     assert Run(bench, FULL, train_on, 1).folder != run.folder
+
+
+class _StoppedError(Exception):
+    """Stands for a machine that goes away."""
+
+
+def test_a_run_that_dies_while_its_towers_are_copied_is_not_taken_for_trained(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file is there, on a disk without links; asked again, the run is made and loads."""
+    write_manifest_rows(rows_of(tmp_path / "rows"), tmp_path / "copied.jsonl")
+    run = Run(bench, FULL, tmp_path / "copied.jsonl", 1)
+
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError
+
+    def die(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:1000])
+        raise _StoppedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "hardlink_to", refuse)
+        broken.setattr(shutil, "copyfile", die)
+        with pytest.raises(_StoppedError):
+            run.model()
+    assert not run.model().training
 
 
 def _images(report: dict[str, Any]) -> int:
