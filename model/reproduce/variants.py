@@ -10,7 +10,6 @@ from typing import Any
 from model.config import SSVPConfig
 
 PARTS = {"fusion": "none", "refine_prompts": False, "gate_experts": False}
-DINO_L = {"dino_size_px": 592, "dino_blocks": (6, 12, 18, 24)}
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,19 @@ MODULES = (
     Variant("E full", {"rarity_experts": False}),
 )
 ALIGNMENT = (Variant("identity", {"refine_prompts": False}), Variant("full"))
-TOWERS = (
+TOWERS = (  # all at the base model's blocks: only the tower differs from row to row
     Variant(
         "MAE ViT-L",
-        {**DINO_L, "dino_model": "vit_large_patch16_224", "dino_weights": "mae"},
+        {"dino_model": "vit_large_patch16_224", "dino_weights": "mae"},
         towers="mae-l",
     ),
     Variant(
         "DINOv2 ViT-L",
-        {**DINO_L, "dino_size_px": 518, "dino_model": "vit_large_patch14_dinov2"}
-        | {"dino_weights": "lvd142m"},
+        {"dino_size_px": 518, "dino_model": "vit_large_patch14_dinov2", "dino_weights": "lvd142m"},
         towers="dinov2-l",
     ),
-    Variant("DINOv3 ViT-S", {"dino_model": "vit_small_patch16_dinov3"}, towers="dinov3-s"),
+    # The paper counts 29 M parameters: Meta's ViT-S+, its ViT-S has 22.
+    Variant("DINOv3 ViT-S", {"dino_model": "vit_small_plus_patch16_dinov3"}, towers="dinov3-s"),
     Variant("DINOv3 ViT-B", {"dino_model": "vit_base_patch16_dinov3"}, towers="dinov3-b"),
     Variant("DINOv3 ViT-L"),
 )

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 
+from model.config import SSVP_LARGE
 from model.data.manifest import write_manifest_rows
+from model.reference import paper_tables
 from model.reproduce import runs as reproduce_runs
 from model.reproduce.matrix import protocol, reproduce
 from model.reproduce.paper import paper_value
@@ -132,6 +135,18 @@ def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path:
     found = json.loads((bench.out / "table-5.json").read_text())
     assert {c["row"] for c in found["cells"]} == {"DINOv3 ViT-L"}
     assert len(found["not_run"]) == 4
+
+
+def test_rows_of_table_5_differ_in_the_tower_alone() -> None:
+    """As large as the paper says, all at the same blocks."""
+    paper = paper_tables()["table5"]
+    for variant in TABLES["5"]:
+        config = variant.config(SSVP_LARGE)
+        assert config.dino_blocks == SSVP_LARGE.dino_blocks
+        with torch.device("meta"):
+            tower = timm.create_model(config.dino_model, num_classes=0)
+        millions = sum(p.numel() for p in tower.parameters()) / 1e6
+        assert millions == pytest.approx(paper[variant.label]["params_m"], abs=0.6)
 
 
 def test_visa_is_tested_after_training_on_mvtec(tmp_path: Path) -> None:
