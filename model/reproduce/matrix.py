@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model.reproduce.runs import Bench, Run, TowersMissingError
 from model.reproduce.summary import Cell, cells, save_table
-from model.reproduce.variants import STATIC, TABLES, Variant
+from model.reproduce.variants import STATIC, Variant, variants_of
 
 AUXILIARY = "visa"
 TARGETS = ("mvtec", "visa", "btad", "ksdd2", "rsdd", "dagm", "dtd")
@@ -38,7 +38,7 @@ def reproduce(
     """Run what has not been run of a table and write its summary; call it again after a stop.
 
     Args:
-        table: a name in `TABLES`.
+        table: its name in `variants.TABLES`.
         bench: what the runs share.
         pairs: manifests trained on and tested on.
         seeds: how many seeds each row is trained from, 1, 2, ...
@@ -49,7 +49,7 @@ def reproduce(
     """
     found: list[Cell] = []
     missing: list[str] = []
-    for variant in TABLES[table]:
+    for variant in variants_of(table, bench.config):
         try:
             for train_on, test_on in pairs:
                 row = list(_row(table, bench, variant, train_on, test_on, seeds))

@@ -67,9 +67,11 @@ DECISIONS = (
     FULL,
     Variant("D1: one latent token, the paper's", {"latent_tokens": 1}),
     Variant("D3: maximum for S_local", {"local_topk": 1}),
+    Variant("D3: mean of three cells for S_local", {"local_topk": 3}),
     Variant("D4: focal loss on the levels' maps alone", losses={"focal_mixed": 0.0}),
     Variant("D4: focal loss on P_map alone", losses={"focal_levels": 0.0}),
     Variant("D4: with Dice", losses={"dice": 1.0}),
+    Variant("D11: blocks over all of ViT-L's depth", {"dino_blocks": (6, 12, 18, 24)}),
     Variant("D16: without rarity experts", {"rarity_experts": False}),
 )
 
@@ -83,3 +85,16 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
     "xi": MARGINS,
     "decisions": DECISIONS,
 }
+
+
+def variants_of(table: str, base: SSVPConfig) -> tuple[Variant, ...]:
+    """Return a table's rows for a base model: of the decisions, those that it takes otherwise and can take."""
+    if table != "decisions":
+        return TABLES[table]
+    return tuple(v for v in DECISIONS if v is FULL or _changes(v, base))
+
+
+def _changes(variant: Variant, base: SSVPConfig) -> bool:
+    config = variant.config(base)
+    fits = config.dino_blocks == base.dino_blocks or "vit_large" in base.dino_model
+    return fits and (config != base or bool(variant.losses))

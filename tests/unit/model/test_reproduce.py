@@ -12,7 +12,7 @@ import pytest
 import timm
 import torch
 
-from model.config import SSVP_LARGE
+from model.config import SSVP_BASE, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.data.manifest import write_manifest_rows
 from model.reference import paper_tables
 from model.reproduce import runs as reproduce_runs
@@ -20,7 +20,7 @@ from model.reproduce.matrix import protocol, reproduce
 from model.reproduce.paper import paper_value
 from model.reproduce.runs import Bench, Run
 from model.reproduce.summary import cells
-from model.reproduce.variants import FULL, TABLES
+from model.reproduce.variants import FULL, TABLES, variants_of
 from model.train import Progress
 from tests.configs import TINY_VIT
 from tests.towers import write_towers
@@ -147,6 +147,23 @@ def test_rows_of_table_5_differ_in_the_tower_alone() -> None:
             tower = timm.create_model(config.dino_model, num_classes=0)
         millions = sum(p.numel() for p in tower.parameters()) / 1e6
         assert millions == pytest.approx(paper[variant.label]["params_m"], abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        (SSVP_LARGE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4", "D11"]),
+        (SSVP_BASE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4"]),
+        (SSVP_NANO, ["SSVP", "D1", "D3: maximum", "D4", "D4", "D4", "D16"]),
+    ],
+    ids=["large", "base", "nano"],
+)
+def test_decisions_a_model_takes_anyway_are_no_rows(base: SSVPConfig, rows: list[str]) -> None:
+    """They would share the full model's run, as if without effect; no tower is asked for blocks it lacks."""
+    variants = variants_of("decisions", base)
+    assert all(v.label.startswith(row) for v, row in zip(variants, rows, strict=True))
+    changed = [(v.config(base), tuple(v.losses.items())) for v in variants]
+    assert all(changed.count(c) == 1 for c in changed)
 
 
 def test_visa_is_tested_after_training_on_mvtec(tmp_path: Path) -> None:
