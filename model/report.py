@@ -131,11 +131,16 @@ def seen_note(about: About) -> str:
 
 def cautions(report: Report, dataset: str | None) -> list[str]:
     """Return why the paper's rows may be no fair comparison, one sentence each."""
-    expected = [r for s in SETS.values() for r in s.references if r.dataset == dataset]
     found = Counts(
         sum(c.normal for c in report.categories.values()),
         sum(c.anomalous for c in report.categories.values()),
     )
+    return cautions_of(found, dataset)
+
+
+def cautions_of(found: Counts, dataset: str | None) -> list[str]:
+    """Return the same for so many images of a data set."""
+    expected = [r for s in SETS.values() for r in s.references if r.dataset == dataset]
     if not expected or any(r.test == found for r in expected):
         return paper_warnings(dataset)
     counts = " or ".join(f"{r.test} ({r.version})" for r in expected)

@@ -38,7 +38,7 @@ def bench(tmp_path: Path) -> Bench:
     towers = write_towers(tmp_path / "towers", TINY_VIT)
     rows = rows_of(tmp_path / "data")
     for name in ("visa", "mvtec"):
-        write_manifest_rows(rows, tmp_path / f"{name}.jsonl")
+        write_manifest_rows([replace(r, dataset=name) for r in rows], tmp_path / f"{name}.jsonl")
     recipe = {"epochs": 1, "batch_size": 4}
     cache = tmp_path / "cache"
     return Bench(towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar)
@@ -125,6 +125,20 @@ def test_baselines_and_alignment_come_from_the_same_command(bench: Bench, tmp_pa
     alignment = json.loads((bench.out / "table-4.json").read_text())["cells"]
     assert {c["metric"] for c in alignment} == {"TIR-FG", "SCD-normal", "SCD-abnormal"}
     assert all(-1.0 <= c["ours"] <= 2.0 for c in alignment)
+
+
+def test_the_papers_figures_stand_beside_the_version_that_was_measured(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The rows say which it is, not the file; what differs from what others measured stands below the table."""
+    rows = [replace(r, dataset="ksdd2-crops") for r in rows_of(tmp_path / "rows")]
+    write_manifest_rows(rows, tmp_path / "ksdd2.jsonl")
+    pairs = [(tmp_path / "ksdd2.jsonl", tmp_path / "ksdd2.jsonl")]
+    text = reproduce("1", bench, pairs, seeds=1, tell=lambda _: None).read_text()
+    assert "| SSVP | ksdd2-crops |" in text
+    assert "- ksdd2-crops: Measured here: 4 + 4 images (normal + anomalous), not 356 + 356" in text
+    assert "- ksdd2-crops: RSDD and KSDD2 baseline rows look like another split" in text
+    assert "same set" not in text
 
 
 def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path: Path) -> None:
