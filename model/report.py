@@ -123,10 +123,12 @@ def unmarked_note(report: Report) -> str:
 
 
 def seen_note(about: About) -> str:
-    """Return a sentence where the model has learned from the very data set; empty where it has not."""
-    if about.dataset is None or about.dataset not in about.trained_on:
+    """Return a sentence where the model has learned from the data set, or from crops of it; empty elsewhere."""
+    measured = SET_NAMES.get(about.dataset, about.dataset)
+    seen = [name for name in about.trained_on if SET_NAMES.get(name, name) == measured]
+    if not seen:
         return ""
-    return f"The model was trained on {about.dataset}: these are no zero-shot figures."
+    return f"The model was trained on {', '.join(seen)}: these are no zero-shot figures."
 
 
 def cautions(report: Report, dataset: str | None) -> list[str]:
