@@ -94,16 +94,21 @@ def save_towers(
 
 
 def share_towers(source: Path, target: Path) -> None:
-    """Put the towers' files of one folder into another: hard links where the disk can, gigabytes saved."""
+    """Put the towers' files of one folder into another: hard links where the disk can, gigabytes saved.
+
+    Each appears whole or not at all.
+    """
     for name in (CLIP_FILE, DINO_FILE):
         here, there = source / name, target / name
         if not here.exists() or (there.exists() and there.samefile(here)):
             continue
-        there.unlink(missing_ok=True)
+        partial = there.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
         try:
-            there.hardlink_to(here)
+            partial.hardlink_to(here)
         except OSError:
-            shutil.copyfile(here, there)
+            shutil.copyfile(here, partial)
+        partial.replace(there)
 
 
 def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower | None]:

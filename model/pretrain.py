@@ -149,7 +149,10 @@ def pretrain(
 
 
 def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> dict[str, Any]:
-    """Say all that decides the weights; who renders the images, and how many share a batch, may change."""
+    """Say all that decides the weights but the number of processes, see `PretrainConfig`.
+
+    A run may go on with another number; who renders the images decides nothing.
+    """
     recipe = {k: v for k, v in asdict(config).items() if k not in ("workers", "processes")}
     files = [] if start is None else [start / n for n in (CLIP_FILE, DINO_FILE, RARITY_FILE)]
     before = [sha256(path) for path in files if path.exists()]
@@ -219,7 +222,8 @@ def _train_phase(
         run.pairs_seen += phase.pairs_per_batch
         run.seconds += time.monotonic() - began
         progress(run.step, run.config.steps, losses)
-        if run.part.leads and time.monotonic() - last_save > SAVE_EVERY_S:
+        inside_phase = run.step < last  # the next phase starts from the weights saved below
+        if run.part.leads and inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:
             last_save = time.monotonic()
             inside = {
                 "pair": pair.state_dict(),

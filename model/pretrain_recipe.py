@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from model.seeds import VALIDATION_SEED
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -34,7 +36,9 @@ class PretrainConfig:
         ema_decay: of the averaged weights, which are the ones kept.
         seed: of weights and images.
         workers: processes that render images, for each process that trains.
-        processes: that train, each on its share of every batch; more than one on the CPU only.
+        processes: that train, each on its share of every batch; more than one on the CPU only. Each takes batch
+            statistics and contrastive negatives from its share alone, so another number is another objective;
+            for a stopped run that goes on with it, from there on.
     """
 
     steps: int = 14400
@@ -50,7 +54,9 @@ class PretrainConfig:
         """Refuse what cannot work.
 
         Raises:
-            ValueError: when a batch does not divide by the processes.
+            ValueError: when a batch does not divide by the processes, or the seed is set aside.
         """
+        if self.seed == VALIDATION_SEED:
+            raise ValueError(f"seed {self.seed} draws the images that thresholds are chosen on")
         if any(p.pairs_per_batch % self.processes for p in self.phases):
             raise ValueError(f"pairs_per_batch must be a multiple of processes: {self.processes}")

@@ -123,19 +123,26 @@ def unmarked_note(report: Report) -> str:
 
 
 def seen_note(about: About) -> str:
-    """Return a sentence where the model has learned from the very data set; empty where it has not."""
-    if about.dataset is None or about.dataset not in about.trained_on:
+    """Return a sentence where the model has learned from the data set, or from crops of it; empty elsewhere."""
+    measured = SET_NAMES.get(about.dataset, about.dataset)
+    seen = [name for name in about.trained_on if SET_NAMES.get(name, name) == measured]
+    if not seen:
         return ""
-    return f"The model was trained on {about.dataset}: these are no zero-shot figures."
+    return f"The model was trained on {', '.join(seen)}: these are no zero-shot figures."
 
 
 def cautions(report: Report, dataset: str | None) -> list[str]:
     """Return why the paper's rows may be no fair comparison, one sentence each."""
-    expected = [r for s in SETS.values() for r in s.references if r.dataset == dataset]
     found = Counts(
         sum(c.normal for c in report.categories.values()),
         sum(c.anomalous for c in report.categories.values()),
     )
+    return cautions_of(found, dataset)
+
+
+def cautions_of(found: Counts, dataset: str | None) -> list[str]:
+    """Return the same for so many images of a data set."""
+    expected = [r for s in SETS.values() for r in s.references if r.dataset == dataset]
     if not expected or any(r.test == found for r in expected):
         return paper_warnings(dataset)
     counts = " or ".join(f"{r.test} ({r.version})" for r in expected)

@@ -4,7 +4,7 @@ Knows batches of tokens, the optimiser and the schedule. The towers come loaded;
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from model.checkpoint import (
     HEADS_FILE,
     HISTORY_FILE,
     clear_resume,
+    load_history,
     load_resume,
     save_json,
     save_module,
     save_resume,
+    share_towers,
 )
 from model.curves import open_curves
 from model.losses import LossWeights, ssvp_losses
@@ -123,7 +125,7 @@ def train(
     device: torch.device,
     progress: Progress,
     save_every_s: float = SAVE_EVERY_S,
-    towers_history: Mapping[str, Any] | None = None,
+    towers: Path | None = None,
 ) -> None:
     """Train the heads of `model`; goes on where an earlier call was stopped, and ends at the same weights.
 
@@ -137,7 +139,7 @@ def train(
         device: where to train.
         progress: called after each step with step, total steps and the losses.
         save_every_s: how often the unfinished run is saved.
-        towers_history: what the towers' own run recorded.
+        towers: run folder of the towers; their files and what their run recorded are kept with this one.
 
     Raises:
         OtherRecipeError: when `run_dir` holds a run of another model, recipe, data or towers.
@@ -162,6 +164,9 @@ def train(
         model.heads.load_state_dict(saved["heads"])
         optimizer.load_state_dict(saved["optimizer"])
     save_recipe(run_dir, recipe)
+    before = {} if towers is None else load_history(towers)
+    if towers is not None:  # before the heads, by which a finished run is known
+        share_towers(towers, run_dir)
     last_save = began = time.monotonic()
     with open_curves(run_dir, step) as curves:
         for batch in source.batches(step):
@@ -180,7 +185,7 @@ def train(
     seconds += time.monotonic() - began
     made = {k: v for k, v in recipe.items() if k != "config"}
     made |= {"training_hours": round(seconds / 3600, 2), "device": str(device)}
-    _finish(model.eval(), {**(towers_history or {}), "train": made}, run_dir)
+    _finish(model.eval(), {**before, "train": made}, run_dir)
 
 
 def _described(config: TrainConfig) -> dict[str, Any]:

@@ -11,12 +11,7 @@ from typing import Any
 
 import torch
 
-from model.checkpoint import (
-    CONFIG_FILE,
-    load_history,
-    load_untrained,
-    share_towers,
-)
+from model.checkpoint import CONFIG_FILE, load_untrained
 from model.config import SSVPConfig
 from model.data.manifest import read_manifest
 from model.data.pixels import read_mask
@@ -81,10 +76,8 @@ def run_training(
     torch.manual_seed(recipe.seed)
     model = load_untrained(request.towers, request.config).to(device)
     source = _source(request, recipe, model, device, progress_bar)
-    history = load_history(request.towers)
     with progress_bar("train") as progress:
-        train(model, recipe, source, out, device, progress, request.save_every_s, history)
-    share_towers(request.towers, out)
+        train(model, recipe, source, out, device, progress, request.save_every_s, request.towers)
 
 
 def _recipe(request: TrainRequest) -> TrainConfig:

@@ -180,7 +180,7 @@ def write_folder(root: Path) -> Expected:
         _save(root / f"ground_truth/{defect}/part {i}{ending}.png", _mask_bilevel(mask))
     _litter(root / "good")
     name = root.name
-    return _expected("folder", {name: name.replace("_", " ").replace("-", " ")})
+    return _expected(f"folder {name}", {name: name.replace("_", " ").replace("-", " ")})
 
 
 WRITERS: Mapping[str, Callable[[Path], Expected]] = {

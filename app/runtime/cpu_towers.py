@@ -18,16 +18,28 @@ from model.preprocess import TowerImages
 
 
 class CpuTowers:
-    """CLIP and DINO, frozen, ready for batches. May be called from several threads at once."""
+    """CLIP and DINO, frozen, ready for batches.
+
+    Args:
+        clip, dino: changed in place.
+        config: of both.
+        dtype: precision.
+        lanes: threads that may call at once, without one waiting for another.
+    """
 
     def __init__(
-        self, clip: ClipTower, dino: DinoTower | None, config: SSVPConfig, dtype: torch.dtype
+        self,
+        clip: ClipTower,
+        dino: DinoTower | None,
+        config: SSVPConfig,
+        dtype: torch.dtype,
+        lanes: int = 1,
     ) -> None:
         self._clip = TracedTower(optimised(clip, dtype), config.clip_size_px)
         self._dino = (
             None if dino is None else TracedTower(optimised(dino, dtype), config.dino_size_px)
         )
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="ssvp-clip")
+        self._helpers = ThreadPoolExecutor(lanes, thread_name_prefix="ssvp-clip")
 
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
         """Compute all tokens of a batch, both towers at the same time if there is more than one thread.
@@ -39,7 +51,7 @@ class CpuTowers:
             torch.set_num_threads(threads)  # OpenMP's count is every thread's own
             dino = None if self._dino is None else self._dino(images.dino)
             return TowerTokens(self._clip(images.clip), dino)
-        clip = self._helper.submit(self._clip_tokens, images, threads // 2)
+        clip = self._helpers.submit(self._clip_tokens, images, threads // 2)
         torch.set_num_threads(threads - threads // 2)
         try:
             dino = self._dino(images.dino)

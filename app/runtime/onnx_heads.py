@@ -90,5 +90,9 @@ def _providers(
     if stream is None or stream.cuda_stream == 0:
         raise ValueError("the heads need a CUDA stream of their own, not torch's default stream")
     ort.preload_dlls()  # torch's own CUDA libraries, so that no second copy is loaded
-    options = {"device_id": str(device.index or 0), "user_compute_stream": str(stream.cuda_stream)}
+    options = {
+        "device_id": str(device.index or 0),
+        "user_compute_stream": str(stream.cuda_stream),
+        "use_tf32": "0",  # ten bits of mantissa, the default: too few for Newton-Schulz and cosine / tau
+    }
     return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]

@@ -89,13 +89,13 @@ class SSVPRuntime:
             if module is not None:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
+        self._lanes = min(threads, max_batch) if device.type == "cpu" else 1
         self._towers: GraphedTowers | CpuTowers = (
             GraphedTowers(Towers(self._clip, dino, device, dtype, fused=compiled), config, device)
             if device.type == "cuda"
-            else CpuTowers(self._clip, dino, config, dtype)
+            else CpuTowers(self._clip, dino, config, dtype, self._lanes)
         )
         self._threads = threads
-        self._lanes = min(threads, max_batch) if device.type == "cpu" else 1
         self._heads = OnnxHeads(
             bundle.file(HEADS_FILE),
             head_input_names(config),

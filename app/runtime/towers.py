@@ -37,6 +37,14 @@ def tower_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return _DTYPES[precision]
 
 
+def keep_fp32() -> None:
+    """Let a GPU compute fp32 convolutions in fp32: by default cuDNN takes TF32, with ten bits of mantissa.
+
+    Matrix products are in fp32 by torch's own default. Holds for the whole process.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
 @dataclass(frozen=True, eq=False)
 class TowerTokens:
     """Eq. 1 for both towers; no `dino` where the model has none."""
@@ -97,6 +105,8 @@ class Towers:
         *,
         fused: bool = False,
     ) -> None:
+        if dtype is torch.float32:
+            keep_fp32()
         self._clip: Tower = optimised(clip, dtype)
         self._dino: Tower | None = None if dino is None else optimised(dino, dtype)
         if fused:

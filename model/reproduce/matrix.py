@@ -1,11 +1,16 @@
 """A table as a matrix of runs: every row, seed and data set that there is, one after another."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from model.data.manifest import open_data
+from model.data.row import TEST
+from model.data.sets import count
+from model.report import cautions_of
 from model.reproduce.runs import Bench, Run, TowersMissingError
 from model.reproduce.summary import Cell, cells, save_table
-from model.reproduce.variants import STATIC, TABLES, Variant
+from model.reproduce.variants import STATIC, Variant, variants_of
 
 AUXILIARY = "visa"
 TARGETS = ("mvtec", "visa", "btad", "ksdd2", "rsdd", "dagm", "dtd")
@@ -38,7 +43,7 @@ def reproduce(
     """Run what has not been run of a table and write its summary; call it again after a stop.
 
     Args:
-        table: a name in `TABLES`.
+        table: its name in `variants.TABLES`.
         bench: what the runs share.
         pairs: manifests trained on and tested on.
         seeds: how many seeds each row is trained from, 1, 2, ...
@@ -49,25 +54,45 @@ def reproduce(
     """
     found: list[Cell] = []
     missing: list[str] = []
-    for variant in TABLES[table]:
+    cautions: dict[str, list[str]] = {}
+    for variant in variants_of(table, bench.config):
         try:
             for train_on, test_on in pairs:
-                row = list(_row(table, bench, variant, train_on, test_on, seeds))
+                tested = _tested(test_on)
+                cautions[tested.dataset] = tested.cautions
+                row = list(_row(table, bench, variant, train_on, tested, seeds))
                 found += row
-                tell(f"{variant.label}, {test_on.stem}: " + _line(row))
-                save_table(table, found, missing, bench.out)
+                tell(f"{variant.label}, {tested.dataset}: " + _line(row))
+                save_table(table, found, missing, cautions, bench.out)
         except TowersMissingError as error:
             missing.append(str(error))
             tell(f"not run: {error}")
-    return save_table(table, found, missing, bench.out)
+    return save_table(table, found, missing, cautions, bench.out)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A manifest, the data set its rows are of, and how that differs from what the paper measured."""
+
+    manifest: Path
+    dataset: str
+    cautions: list[str]
+
+
+def _tested(manifest: Path) -> _Tested:
+    rows = open_data(manifest)
+    names = {row.dataset for row in rows}
+    dataset = names.pop() if len(names) == 1 else manifest.stem
+    return _Tested(manifest, dataset, cautions_of(count(rows, TEST), dataset))
 
 
 def _row(
-    table: str, bench: Bench, variant: Variant, train_on: Path, test_on: Path, seeds: int
+    table: str, bench: Bench, variant: Variant, train_on: Path, tested: _Tested, seeds: int
 ) -> list[Cell]:
     tries = 1 if variant is STATIC else seeds  # nothing in it is drawn
     runs = [Run(bench, variant, train_on, seed) for seed in range(1, tries + 1)]
-    return list(cells(table, variant.label, test_on.stem, [r.report(test_on) for r in runs]))
+    reports = [r.report(tested.manifest) for r in runs]
+    return list(cells(table, variant.label, tested.dataset, reports))
 
 
 def _line(row: Sequence[Cell]) -> str:

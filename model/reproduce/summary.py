@@ -18,7 +18,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 TWO_METRICS = ("image_auroc", "pixel_auroc")
 NOTE = (
     "Ours: mean over seeds, ± their standard deviation, in percent but for table 4; (in brackets) the paper's"
-    " figure, arXiv 2601.09147v2, on the same set. What stands without brackets the paper does not report."
+    " figure, arXiv 2601.09147v2. What stands without brackets the paper does not report."
 )
 
 
@@ -56,15 +56,29 @@ def cells(
         )
 
 
-def save_table(table: str, found: Sequence[Cell], missing: Sequence[str], folder: Path) -> Path:
-    """Write `table-T.json` and `table-T.md` and return the latter."""
+def save_table(
+    table: str,
+    found: Sequence[Cell],
+    missing: Sequence[str],
+    cautions: Mapping[str, Sequence[str]],
+    folder: Path,
+) -> Path:
+    """Write `table-T.json` and `table-T.md` and return the latter.
+
+    Args:
+        table: its name.
+        found: its cells.
+        missing: rows that were not run, and why.
+        cautions: why the paper's figures may be no fair comparison, by data set.
+        folder: made where there is none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     values = {"table": table, "cells": [asdict(c) for c in found], "not_run": list(missing)}
-    save_json(values, folder / f"table-{table}.json")
+    save_json({**values, "cautions": cautions}, folder / f"table-{table}.json")
     path = folder / f"table-{table}.md"
-    path.write_text(
-        "\n".join([f"# Table {table}", "", NOTE, "", *_markdown(found, missing)]) + "\n"
-    )
+    doubts = [f"- {dataset}: {c}" for dataset, of_set in cautions.items() for c in of_set]
+    lines = [f"# Table {table}", "", NOTE, "", *_markdown(found, missing)]
+    path.write_text("\n".join([*lines, *(["", *doubts] if doubts else [])]) + "\n")
     return path
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from model.config import SSVPConfig
 
 PARTS = {"fusion": "none", "refine_prompts": False, "gate_experts": False}
-DINO_L = {"dino_size_px": 592, "dino_blocks": (6, 12, 18, 24)}
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,19 @@ MODULES = (
     Variant("E full", {"rarity_experts": False}),
 )
 ALIGNMENT = (Variant("identity", {"refine_prompts": False}), Variant("full"))
-TOWERS = (
+TOWERS = (  # all at the base model's blocks: only the tower differs from row to row
     Variant(
         "MAE ViT-L",
-        {**DINO_L, "dino_model": "vit_large_patch16_224", "dino_weights": "mae"},
+        {"dino_model": "vit_large_patch16_224", "dino_weights": "mae"},
         towers="mae-l",
     ),
     Variant(
         "DINOv2 ViT-L",
-        {**DINO_L, "dino_size_px": 518, "dino_model": "vit_large_patch14_dinov2"}
-        | {"dino_weights": "lvd142m"},
+        {"dino_size_px": 518, "dino_model": "vit_large_patch14_dinov2", "dino_weights": "lvd142m"},
         towers="dinov2-l",
     ),
-    Variant("DINOv3 ViT-S", {"dino_model": "vit_small_patch16_dinov3"}, towers="dinov3-s"),
+    # The paper counts 29 M parameters: Meta's ViT-S+, its ViT-S has 22.
+    Variant("DINOv3 ViT-S", {"dino_model": "vit_small_plus_patch16_dinov3"}, towers="dinov3-s"),
     Variant("DINOv3 ViT-B", {"dino_model": "vit_base_patch16_dinov3"}, towers="dinov3-b"),
     Variant("DINOv3 ViT-L"),
 )
@@ -68,9 +67,11 @@ DECISIONS = (
     FULL,
     Variant("D1: one latent token, the paper's", {"latent_tokens": 1}),
     Variant("D3: maximum for S_local", {"local_topk": 1}),
+    Variant("D3: mean of three cells for S_local", {"local_topk": 3}),
     Variant("D4: focal loss on the levels' maps alone", losses={"focal_mixed": 0.0}),
     Variant("D4: focal loss on P_map alone", losses={"focal_levels": 0.0}),
     Variant("D4: with Dice", losses={"dice": 1.0}),
+    Variant("D11: blocks over all of ViT-L's depth", {"dino_blocks": (6, 12, 18, 24)}),
     Variant("D16: without rarity experts", {"rarity_experts": False}),
 )
 
@@ -84,3 +85,16 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
     "xi": MARGINS,
     "decisions": DECISIONS,
 }
+
+
+def variants_of(table: str, base: SSVPConfig) -> tuple[Variant, ...]:
+    """Return a table's rows for a base model: of the decisions, those that it takes otherwise and can take."""
+    if table != "decisions":
+        return TABLES[table]
+    return tuple(v for v in DECISIONS if v is FULL or _changes(v, base))
+
+
+def _changes(variant: Variant, base: SSVPConfig) -> bool:
+    config = variant.config(base)
+    fits = config.dino_blocks == base.dino_blocks or "vit_large" in base.dino_model
+    return fits and (config != base or bool(variant.losses))

@@ -9,6 +9,8 @@ from model.checkpoint import CONFIG_FILE, HISTORY_FILE, save_json, save_towers
 from model.config import SSVPConfig
 from model.ssvp.model import build_dino
 from model.weights import hub
+from model.weights.files import is_torchscript
+from model.weights.published import OPENAI, check_clip, check_dino
 from model.weights.towers import load_clip, load_dino
 
 
@@ -29,8 +31,13 @@ def fetch_towers(
         tell: told each step.
 
     Raises:
-        WeightsError: weights cannot be had, read, or are of another model.
+        WeightsError: weights cannot be had, read, or are of another model, be it only in its activation or its
+            pixels' scale.
     """
+    openai = clip_path is not None and is_torchscript(clip_path)  # nobody else ships CLIP so
+    check_clip(config, OPENAI if openai else config.clip_weights)
+    if config.uses_dino:
+        check_dino(config)
     sources = {}
     clip, dino = ClipTower(config), build_dino(config)
     path, sources["clip"] = _find(clip_path, lambda: hub.clip_file(config), tell)

@@ -50,7 +50,7 @@ def read_weights(path: Path) -> StateDict:
 def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".safetensors":
         return load_file(path)
-    if _is_torchscript(path):
+    if is_torchscript(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls TorchScript outdated; OpenAI's files stay
             state: Mapping[str, Any] = torch.jit.load(path, map_location="cpu").state_dict()
@@ -61,7 +61,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     return loaded
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Return whether a file is a TorchScript archive, as OpenAI ships CLIP; no if it is not there."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -18,10 +18,10 @@ from huggingface_hub.errors import (
 )
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg as clip_pretrained
-from timm.models import get_pretrained_cfg as timm_pretrained
 
 from model.config import SSVPConfig
 from model.weights.files import WeightsError
+from model.weights.published import published_dino
 
 OFFLINE = "SSVP_OFFLINE"
 
@@ -58,8 +58,7 @@ def dino_file(config: SSVPConfig) -> HubFile:
     Raises:
         WeightsError: nobody published any.
     """
-    name = f"{config.dino_model}.{config.dino_weights}"
-    found = timm_pretrained(name) if config.dino_weights else None
+    found = published_dino(config)
     if found is None or not found.hf_hub_id:
         raise WeightsError(f"{config.name}: no published weights of {config.dino_model} are known")
     return HubFile(found.hf_hub_id, SAFETENSORS_SINGLE_FILE, "--dino-file")

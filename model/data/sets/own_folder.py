@@ -21,7 +21,7 @@ _EXPECTED = "good/, a folder for each defect and perhaps ground_truth/<defect>/"
 
 
 def prepare(root: Path) -> list[ManifestRow]:
-    """List every image as a test image of one category, named after the folder.
+    """List every image as a test image of one category, named after the folder, and so is the data set.
 
     Defects without a folder in `ground_truth/` have no masks: their images count for image-level figures only.
 
@@ -55,7 +55,7 @@ def _list_kind(kind: Path) -> Iterator[ManifestRow]:
             product=spoken(root.name),
             defect=kind.name if anomalous else None,
             split=TEST,
-            dataset=_NAME,
+            dataset=f"{_NAME} {root.name}",  # never the name of a published set
         )
 
 

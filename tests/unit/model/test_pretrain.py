@@ -1,7 +1,9 @@
 """Pretraining for real, a few steps on very small convolutional towers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,28 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
+@pytest.mark.parametrize("last_step", [3, 6])
+def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
+) -> None:
+    """Between a phase's last step and the save of its weights: that step is made again."""
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "whole", CPU, _ignore)
+    monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
+
+    def die(run: Path, state: Mapping[str, Any]) -> None:
+        if "start" in state and state["step"] == last_step:
+            raise _StoppedError
+        checkpoint.save_resume(run, state)
+
+    monkeypatch.setattr(pretrain, "save_resume", die)
+    with pytest.raises(_StoppedError):
+        pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+    monkeypatch.setattr(pretrain, "save_resume", checkpoint.save_resume)
+    pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
 def test_a_run_folder_is_of_one_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a stopped nor a finished run is mixed with another; a finished one is not repeated."""
     monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
@@ -131,6 +155,12 @@ def test_processes_must_divide_every_batch() -> None:
     """A batch that does not divide is refused before anything starts."""
     with pytest.raises(ValueError, match="multiple of processes"):
         replace(QUICK, processes=3)
+
+
+def test_what_thresholds_are_chosen_on_is_not_trained_on() -> None:
+    """The seed of those images is set aside."""
+    with pytest.raises(ValueError, match="seed 77 draws the images that thresholds are chosen on"):
+        replace(QUICK, seed=77)
 
 
 def test_a_gpu_is_one_process(tmp_path: Path) -> None:

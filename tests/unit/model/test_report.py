@@ -202,3 +202,14 @@ def test_figures_on_what_was_trained_on_are_not_called_zero_shot(
     assert "trained on visa: these are no zero-shot figures" in (tmp_path / "report.md").read_text()
     assert seen_note(replace(seen, dataset="btad")) == ""
     assert seen_note(replace(seen, dataset=None)) == ""
+
+
+@pytest.mark.parametrize("names", [("ksdd2", "ksdd2-crops"), ("rsdd", "rsdd-crops")])
+def test_crops_of_what_was_trained_on_are_not_called_zero_shot(names: tuple[str, str]) -> None:
+    """The pictures are the same in either direction; one's own folders are told apart by their names."""
+    for measured, learned in (names, names[::-1]):
+        note = seen_note(About("large 1.0", "data.jsonl", measured, ("visa", learned)))
+        assert note.startswith(f"The model was trained on {learned}:")
+    own = About("large 1.0", "data.jsonl", "folder line3", ("folder line3",))
+    assert seen_note(own)
+    assert not seen_note(replace(own, dataset="folder line4"))

@@ -1,6 +1,7 @@
 """The matrix of runs on rendered images: every row once, nothing twice, the paper's figures beside ours."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 
+from model.config import SSVP_BASE, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.data.manifest import write_manifest_rows
+from model.reference import paper_tables
 from model.reproduce import runs as reproduce_runs
 from model.reproduce.matrix import protocol, reproduce
 from model.reproduce.paper import paper_value
 from model.reproduce.runs import Bench, Run
 from model.reproduce.summary import cells
-from model.reproduce.variants import FULL, TABLES
+from model.reproduce.variants import FULL, TABLES, variants_of
 from model.train import Progress
 from tests.configs import TINY_VIT
 from tests.towers import write_towers
@@ -34,7 +38,7 @@ def bench(tmp_path: Path) -> Bench:
     towers = write_towers(tmp_path / "towers", TINY_VIT)
     rows = rows_of(tmp_path / "data")
     for name in ("visa", "mvtec"):
-        write_manifest_rows(rows, tmp_path / f"{name}.jsonl")
+        write_manifest_rows([replace(r, dataset=name) for r in rows], tmp_path / f"{name}.jsonl")
     recipe = {"epochs": 1, "batch_size": 4}
     cache = tmp_path / "cache"
     return Bench(towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar)
@@ -80,6 +84,32 @@ def test_figures_of_one_data_set_are_not_told_for_another(bench: Bench, tmp_path
     assert Run(bench, FULL, train_on, 1).folder != run.folder
 
 
+class _StoppedError(Exception):
+    """Stands for a machine that goes away."""
+
+
+def test_a_run_that_dies_while_its_towers_are_copied_is_not_taken_for_trained(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file is there, on a disk without links; asked again, the run is made and loads."""
+    write_manifest_rows(rows_of(tmp_path / "rows"), tmp_path / "copied.jsonl")
+    run = Run(bench, FULL, tmp_path / "copied.jsonl", 1)
+
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError
+
+    def die(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:1000])
+        raise _StoppedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "hardlink_to", refuse)
+        broken.setattr(shutil, "copyfile", die)
+        with pytest.raises(_StoppedError):
+            run.model()
+    assert not run.model().training
+
+
 def _images(report: dict[str, Any]) -> int:
     return sum(c["normal"] + c["anomalous"] for c in report["categories"].values())
 
@@ -97,6 +127,20 @@ def test_baselines_and_alignment_come_from_the_same_command(bench: Bench, tmp_pa
     assert all(-1.0 <= c["ours"] <= 2.0 for c in alignment)
 
 
+def test_the_papers_figures_stand_beside_the_version_that_was_measured(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The rows say which it is, not the file; what differs from what others measured stands below the table."""
+    rows = [replace(r, dataset="ksdd2-crops") for r in rows_of(tmp_path / "rows")]
+    write_manifest_rows(rows, tmp_path / "ksdd2.jsonl")
+    pairs = [(tmp_path / "ksdd2.jsonl", tmp_path / "ksdd2.jsonl")]
+    text = reproduce("1", bench, pairs, seeds=1, tell=lambda _: None).read_text()
+    assert "| SSVP | ksdd2-crops |" in text
+    assert "- ksdd2-crops: Measured here: 4 + 4 images (normal + anomalous), not 356 + 356" in text
+    assert "- ksdd2-crops: RSDD and KSDD2 baseline rows look like another split" in text
+    assert "same set" not in text
+
+
 def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path: Path) -> None:
     """Table 5 runs the row whose towers are there and names the others."""
     pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
@@ -105,6 +149,35 @@ def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path:
     found = json.loads((bench.out / "table-5.json").read_text())
     assert {c["row"] for c in found["cells"]} == {"DINOv3 ViT-L"}
     assert len(found["not_run"]) == 4
+
+
+def test_rows_of_table_5_differ_in_the_tower_alone() -> None:
+    """As large as the paper says, all at the same blocks."""
+    paper = paper_tables()["table5"]
+    for variant in TABLES["5"]:
+        config = variant.config(SSVP_LARGE)
+        assert config.dino_blocks == SSVP_LARGE.dino_blocks
+        with torch.device("meta"):
+            tower = timm.create_model(config.dino_model, num_classes=0)
+        millions = sum(p.numel() for p in tower.parameters()) / 1e6
+        assert millions == pytest.approx(paper[variant.label]["params_m"], abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        (SSVP_LARGE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4", "D11"]),
+        (SSVP_BASE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4"]),
+        (SSVP_NANO, ["SSVP", "D1", "D3: maximum", "D4", "D4", "D4", "D16"]),
+    ],
+    ids=["large", "base", "nano"],
+)
+def test_decisions_a_model_takes_anyway_are_no_rows(base: SSVPConfig, rows: list[str]) -> None:
+    """They would share the full model's run, as if without effect; no tower is asked for blocks it lacks."""
+    variants = variants_of("decisions", base)
+    assert all(v.label.startswith(row) for v, row in zip(variants, rows, strict=True))
+    changed = [(v.config(base), tuple(v.losses.items())) for v in variants]
+    assert all(changed.count(c) == 1 for c in changed)
 
 
 def test_visa_is_tested_after_training_on_mvtec(tmp_path: Path) -> None:

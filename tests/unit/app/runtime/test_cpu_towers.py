@@ -2,15 +2,21 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from app.runtime.cpu_towers import CpuTowers
+from app.runtime.protocol import Query
+from app.runtime.ssvp import SSVPRuntime
 from app.runtime.towers import TowerTokens
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
+from model.backbones.features import TowerFeatures
+from model.bundle import read_bundle
 from model.preprocess import TowerImages
 from tests.configs import TINY_VIT
 
@@ -72,6 +78,23 @@ def test_a_model_without_dino_has_clips_tokens(images: TowerImages) -> None:
         torch.set_num_threads(before)
     assert tokens.dino is None
     assert tokens.clip.class_token.shape[0] == 3
+
+
+def test_no_lane_waits_for_another_lanes_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lanes of two threads each: both images are in CLIP's tower at the same time."""
+    runtime = SSVPRuntime(read_bundle("ssvp-nano"), torch.device("cpu"), max_batch=2, threads=4)
+    assert isinstance(runtime._towers, CpuTowers)
+    both, clip = threading.Barrier(2), runtime._towers._clip
+
+    def meet(images: Tensor) -> TowerFeatures:
+        both.wait(timeout=30.0)
+        return clip(images)
+
+    monkeypatch.setattr(runtime._towers, "_clip", meet)
+    query = Query(runtime.prepare(np.zeros((64, 64, 3), dtype=np.uint8)), "object")
+    with ThreadPoolExecutor(runtime.lanes) as lanes:
+        found = [lanes.submit(runtime.predict, [query], alone=False) for _ in range(2)]
+    assert found[0].result()[0].score == pytest.approx(found[1].result()[0].score)
 
 
 def test_a_failure_waits_for_the_other_tower(

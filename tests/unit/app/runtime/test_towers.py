@@ -39,6 +39,17 @@ def test_precision_follows_the_device_unless_it_is_chosen() -> None:
     assert tower_dtype("fp32", GPU) is torch.float32
 
 
+@pytest.mark.parametrize(("dtype", "rounded"), [(torch.float32, False), (torch.float16, True)])
+def test_fp32_is_not_tf32(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, rounded: bool
+) -> None:
+    """Who chooses fp32 for a GPU gets its digits in convolutions and in matrix products."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    Towers(ClipTower(TINY_VIT).eval(), None, CPU, dtype)
+    assert torch.backends.cudnn.allow_tf32 is rounded
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def _inspect(runtime: SSVPRuntime) -> list[Prediction]:
     samples = held_out_samples(1, 256)
     return runtime.predict([Query(runtime.prepare(s.image), s.product) for s in samples])
