@@ -10,19 +10,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base as Tag
+from PIL.TiffImagePlugin import TiffImageFile
 
 from model.data.row import DataLayoutError, ManifestRow, spoken
 from model.types import Sample
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+_WHITE_IS_ZERO = 0
+_FLAT_GREY = 128
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HALF = 128  # a JPEG's black is seldom all black: its masks are cut in the middle
 
 
 def read_sample(row: ManifestRow, product: str | None = None) -> Sample:
     """Decode one row.
 
-    The image is upright RGB, decoded as the service does it. An anomalous row without a mask has an
-    all-False mask here: ask `row.has_pixel_truth` before its pixels are counted.
+    The image is upright RGB, of a file that the service accepts the very pixels it inspects. An anomalous
+    row without a mask has an all-False mask here: ask `row.has_pixel_truth` before its pixels are counted.
 
     Args:
         row: of a manifest.
@@ -51,11 +56,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
     Returns:
         uint8 `[H, W, 3]`.
+
+    Raises:
+        DataLayoutError: the file cannot be decoded, or holds values that are not numbers.
     """
     with _opened(path) as image:
+        inverted = _is_inverted(image)
         upright = ImageOps.exif_transpose(image)
         if upright.mode in _DEEP_MODES:
-            return _scale_to_rgb(np.asarray(upright))
+            grey = _scale_to_8_bit(np.asarray(upright))
+            return np.repeat((255 - grey if inverted else grey)[:, :, None], 3, axis=2)  # [H, W, 3]
         if upright.has_transparency_data:
             opaque = upright.convert("RGBA")
             white = Image.new("RGBA", opaque.size, "white")
@@ -89,8 +99,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataLayoutError(f"{path} cannot be decoded: {error}") from error
 
 
-def _scale_to_rgb(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _is_inverted(image: Image.Image) -> bool:
+    """Tell whether a TIFF says that zero is white; Pillow heeds that up to 8 bits only."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    return bool(image.tag_v2.get(Tag.PhotometricInterpretation) == _WHITE_IS_ZERO)
+
+
+def _scale_to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     grey = values.astype(np.float32)
     low, high = float(grey.min()), float(grey.max())
-    scaled = np.full(grey.shape, 128.0) if low == high else (grey - low) * (255.0 / (high - low))
-    return np.repeat(np.rint(scaled).astype(np.uint8)[:, :, None], 3, axis=2)  # [H, W, 3]
+    if not high - low < _FLOAT32_MAX:  # also true of NaN
+        raise ValueError("it holds values that are not numbers")
+    if low == high:
+        return np.full(grey.shape, _FLAT_GREY, dtype=np.uint8)
+    return np.rint((grey - low) * (255.0 / (high - low))).astype(np.uint8)
