@@ -34,7 +34,7 @@ def _samples(categories: int, defects: int) -> Iterator[Sample]:
             x, y = rng.integers(0, SIZE_PX - 120, 2)
             mask[y : y + rng.integers(5, 120), x : x + rng.integers(5, 120)] = True
         defect = str(place % defects) if place % 4 else None
-        yield Sample(image, mask, category, category, "unknown", defect)
+        yield Sample(image, mask, category, category, defect)
 
 
 class _Scorer:

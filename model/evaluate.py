@@ -140,9 +140,8 @@ def measure(
 
 
 def _measured(sample: Sample, scored: Scored) -> _Measured:
-    known = sample.defect is None or bool(sample.mask.any())  # nobody drew a mask without a pixel
     height, width = scored.anomaly_map.shape
-    mask = resize_mask(sample.mask, (height, width)) if known else None
+    mask = None if sample.mask is None else resize_mask(sample.mask, (height, width))
     return _Measured(sample.defect, scored.score, scored.anomaly_map, mask)
 
 

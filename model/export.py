@@ -138,7 +138,7 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
         scores.append(predicted.score)
         coarse = predicted.anomaly_map[::4, ::4]
         maps.append(coarse.ravel())
-        masks.append(resize_mask(sample.mask, (coarse.shape[0], coarse.shape[1])).ravel())
+        masks.append(resize_mask(sample.marked, (coarse.shape[0], coarse.shape[1])).ravel())
     return Thresholds(
         image=best_balanced_threshold(np.array(labels), np.array(scores, dtype=np.float32)),
         pixel=best_f1_threshold(np.concatenate(masks), np.concatenate(maps)),

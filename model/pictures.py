@@ -114,7 +114,7 @@ def draw_panel(sample: Sample, scored: Scored) -> RGB:
     scale = min(HEIGHT_PX / height, WIDTH_LIMIT_PX / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
-    mask = cv2.resize(sample.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(sample.marked.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outlined = cv2.drawContours(image.copy(), outlines, -1, OUTLINE_RGB, 2)
     values = np.round(255.0 * np.clip(scored.anomaly_map, 0.0, 1.0)).astype(np.uint8)

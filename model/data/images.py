@@ -69,7 +69,7 @@ def manifest_images(
 def read_row(row: ManifestRow, config: SSVPConfig) -> ImageBatch:
     """Read one row as a batch of one, its mask brought to four times the patch grid."""
     sample = read_sample(row)
-    mask = mask_on(torch.from_numpy(sample.mask)[None], TARGET_CELLS * config.grid) > 0.5
+    mask = mask_on(torch.from_numpy(sample.marked)[None], TARGET_CELLS * config.grid) > 0.5
     return ImageBatch(preprocess(sample.image, config), mask, [sample.product])
 
 

@@ -21,7 +21,7 @@ def _sample(category: str, defect: str | None, brightness: int) -> Sample:
     mask = np.zeros((40, 60), dtype=np.bool_)
     mask[:10] = defect is not None
     image = np.full((40, 60, 3), brightness, dtype=np.uint8)
-    return Sample(image, mask, category, category, "texture", defect)
+    return Sample(image, mask, category, category, defect)
 
 
 def _score(samples: Sequence[Sample]) -> list[Scored]:
@@ -186,7 +186,6 @@ def test_a_panel_of_a_very_wide_image_stays_small() -> None:
         np.zeros((20, 2000), dtype=np.bool_),
         "steel",
         "steel",
-        "texture",
         None,
     )
     panel = draw_panel(strip, _score([strip])[0])

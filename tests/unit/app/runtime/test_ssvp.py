@@ -35,7 +35,6 @@ def _pictures(count: int) -> list[Sample]:
             mask=np.zeros((40 + 7 * i, 90), dtype=np.bool_),
             category="x",
             product=names[i % len(names)],
-            kind="texture",
             defect=None,
         )
         for i in range(count)
