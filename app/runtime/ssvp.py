@@ -32,6 +32,7 @@ from model.bundle import (
     read_bundle,
 )
 from model.checkpoint import load_module, load_towers
+from model.devices import device_named
 from model.preprocess import TowerImages, collate, preprocess
 from model.ssvp.exportable import head_input_names, head_inputs
 from model.ssvp.model import build_prompts
@@ -41,18 +42,15 @@ CPU_BATCH = 2  # images a core: four get no more done, the slowest answers come 
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a setting: `auto` is the first GPU, or the CPU where there is none.
+    """Return the device for a setting.
 
     Raises:
         StartError: this machine has no such device.
     """
-    gpus = torch.cuda.device_count()
-    known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
-    if name == "auto":
-        return torch.device("cuda:0" if gpus else "cpu")
-    if name not in known:
-        raise StartError(f"device {name!r}: this machine has {', '.join(known)}")
-    return torch.device(name)
+    try:
+        return device_named(name)
+    except ValueError as error:
+        raise StartError(str(error)) from None
 
 
 class SSVPRuntime:

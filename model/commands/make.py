@@ -17,7 +17,6 @@ from model.commands.options import (
     Workers,
     changed,
     config_of,
-    device_named,
     one_line_errors,
     preset_named,
     progress_bar,
@@ -49,18 +48,20 @@ def pretrain(
 
     Example: ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
     """
+    from model.devices import device_named
     from model.pretrain import pretrain
     from model.pretrain_recipe import PretrainConfig, phases_of
 
-    where = device_named(device)
-    if processes is None:  # a fixed number, so that every CPU trains the same model
-        processes = 4 if where.type == "cpu" else 1
     phases = None if half_size is None else phases_of(half_size)
     asked = {"steps": steps, "learning_rate": learning_rate, "phases": phases}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
-    recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
-    with one_line_errors(), progress_bar("pretrain") as progress:
-        pretrain(preset_named(config), recipe, out, where, progress, start)
+    with one_line_errors():
+        where = device_named(device)
+        if processes is None:  # a fixed number, so that every CPU trains the same model
+            processes = 4 if where.type == "cpu" else 1
+        recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
+        with progress_bar("pretrain") as progress:
+            pretrain(preset_named(config), recipe, out, where, progress, start)
 
 
 def train(
@@ -100,6 +101,7 @@ def train(
 
     A manifest's test split is the default: in MVTec-AD, VisA and their kin the train split has no anomaly.
     """
+    from model.devices import device_named
     from model.training import TrainRequest, run_training
 
     folder = towers or Path("runs") / f"{config or 'ssvp-nano'}-towers"
@@ -133,9 +135,10 @@ def export(
     Example: ssvp export runs/ssvp-nano model/bundles/ssvp-nano
     """
     from model.checkpoint import load_history, load_model
+    from model.devices import device_named
     from model.export import export_measured
 
     with one_line_errors():
-        model = load_model(run)
-        history, where = load_history(run), device_named(device)
+        where = device_named(device)
+        model, history = load_model(run), load_history(run)
         export_measured(model, bundle, version, pairs, history, where, Console(stderr=True))

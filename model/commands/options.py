@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,9 +18,6 @@ from rich.progress import (
 )
 
 from model.config import PRESETS, SSVPConfig
-
-if TYPE_CHECKING:
-    import torch  # the commands import it: it takes seconds, and `ssvp --help` needs none of it
 
 PROCEDURAL = "procedural"
 Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
@@ -36,15 +33,6 @@ Change = Annotated[
     typer.Option("--set", help="Change a field of the config: --set fusion=concat. Repeatable."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
-
-
-def device_named(name: str) -> "torch.device":
-    """Return the device of that name; auto takes a GPU if there is one."""
-    import torch
-
-    if name == "auto":
-        name = "cuda:0" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def preset_named(name: str) -> SSVPConfig:
