@@ -67,7 +67,8 @@ class _Run:
     def build(self, phase: Phase) -> TowerPair:
         """Build the pair for a phase's image size, going on from the last phase's weights.
 
-        The first phase goes on from the towers and rarity experts of `start`, where there is one.
+        The first phase goes on from the towers of `start`, where there is one, and from the rarity experts if
+        the model has any.
         """
         size = self.size_px(phase)
         sized = replace(self.model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
@@ -78,7 +79,9 @@ class _Run:
             key = "visual.attnpool.positional_embedding"
             pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
         elif self.start is not None:
-            load_pretrained(pair.clip, pair.dino, pair.rarity, self.start)
+            # Experts that the model does not have are probes like the others: no run keeps them.
+            rarity = pair.rarity if self.model.rarity_experts else None
+            load_pretrained(pair.clip, pair.dino, rarity, self.start)
         return pair.to(self.device)
 
     def size_px(self, phase: Phase) -> int:
