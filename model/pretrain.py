@@ -212,9 +212,8 @@ def _train_phase(
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
         factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
-        warm = min(
-            1.0, (run.step - first + 1) / WARMUP_STEPS
-        )  # each phase starts a fresh optimiser
+        # Each phase starts a fresh optimiser. In the first, both warm-ups multiply: the rate rises as a square.
+        warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)
         set_learning_rates(optimizer, factor * warm)
         losses = _step(shared, batch, optimizer, run.grid(phase))
         average.update_parameters(pair)
