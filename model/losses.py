@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.data.masks import TARGET_CELLS, cell_mask
 from model.ssvp.heads import HeadOutputs
 from model.ssvp.vcpg import PromptRefinement
 
@@ -112,16 +113,6 @@ def ranking_loss(score: Tensor, label: Tensor) -> Tensor:
     return F.softplus(-8.0 * sign * (pairs[:, 1] - pairs[:, 0])).mean()
 
 
-def mask_on(mask: Tensor, size_px: int) -> Tensor:
-    """Return bool `[B, H, W]` masks as 0/1 floats `[B, size, size]`: 1 where a third of the cell is defective.
-
-    A defect smaller than that still marks the cell it covers most.
-    """
-    covered = F.adaptive_avg_pool2d(mask[:, None].float(), size_px)[:, 0]  # [B, s, s]
-    peak = covered.flatten(1).amax(dim=1)[:, None, None]
-    return ((covered >= torch.minimum(peak, torch.full_like(peak, 1 / 3))) & (peak > 0.0)).float()
-
-
 def ssvp_losses(
     outputs: HeadOutputs, initial_text: Tensor, mask: Tensor, grid: int, weights: LossWeights
 ) -> Losses:
@@ -136,13 +127,13 @@ def ssvp_losses(
     """
     scores = outputs.scores
     label = mask.flatten(1).any(dim=1).float()
-    size = 4 * grid  # fine enough for the interpolated map, cheap enough for a CPU
+    size = TARGET_CELLS * grid
 
     def upsample(maps: Tensor) -> Tensor:
         square = maps.unflatten(-1, (grid, grid))  # [B, E, g, g]
         return F.interpolate(square, (size, size), mode="bilinear", align_corners=False)
 
-    target = mask_on(mask, size)
+    target = cell_mask(mask, size)
     experts = upsample(scores.expert_maps.float())  # [B, E, s, s]
     mixed = upsample(scores.grid_map.float()[:, None])[:, 0]  # [B, s, s]
     focal_mixed, focal_levels = (
