@@ -29,9 +29,9 @@ class LossWeights:
         margin: lambda2 of eq. 22.
         margin_xi: xi of eq. 12.
         dice: Dice loss on P_map, the field's habit, not the paper's (D4).
-        ranking: a defective image must score above its normal twin; needs paired batches (D18).
-        balanced: let defective and normal pixels count half each in the focal loss; without features as good
-            as CLIP's, the few defective ones are never learned.
+        ranking: an anomalous image must score above its normal twin; needs paired batches (D18).
+        balanced: let anomalous and normal pixels count half each in the focal loss; without features as good
+            as CLIP's, the few anomalous ones are never learned.
     """
 
     focal_gamma: float = 2.0
@@ -64,7 +64,7 @@ def focal_loss(
 ) -> Tensor:
     """Return the mean of -(1 - p_t)^gamma log p_t (eq. 20); both arguments of one shape, values in [0, 1].
 
-    Balanced, it is the mean of the means over defective and over normal pixels.
+    Balanced, it is the mean of the means over anomalous and over normal pixels.
     """
     p_true = torch.where(target > 0.5, probability, 1.0 - probability).clamp(EPSILON, 1.0)
     loss = -((1.0 - p_true) ** gamma) * p_true.log()
@@ -73,18 +73,18 @@ def focal_loss(
 
 def class_balanced_mean(loss: Tensor, target: Tensor) -> Tensor:
     """Return the mean loss where the target is 1 and where it is 0, each counting half."""
-    defective = (loss * target).sum() / target.sum().clamp_min(1.0)
+    anomalous = (loss * target).sum() / target.sum().clamp_min(1.0)
     normal = (loss * (1.0 - target)).sum() / (1.0 - target).sum().clamp_min(1.0)
-    return 0.5 * (defective + normal)
+    return 0.5 * (anomalous + normal)
 
 
 def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Return 1 - 2 |P * T| / (|P| + |T|), the mean over images that have a defect; 0 where none has."""
     intersection = (probability * target).flatten(1).sum(dim=1)
     area = probability.flatten(1).sum(dim=1) + target.flatten(1).sum(dim=1)
-    defective = target.flatten(1).amax(dim=1)
+    anomalous = target.flatten(1).amax(dim=1)
     loss = 1.0 - (2.0 * intersection + 1.0) / (area + 1.0)
-    return (loss * defective).sum() / defective.sum().clamp_min(1.0)
+    return (loss * anomalous).sum() / anomalous.sum().clamp_min(1.0)
 
 
 def image_loss(score: Tensor, label: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def margin_loss(text: Tensor, initial: Tensor, xi: float) -> Tensor:
 
 
 def ranking_loss(score: Tensor, label: Tensor) -> Tensor:
-    """Return a soft hinge on pairs that stand next to each other, one normal and one defective image each."""
+    """Return a soft hinge on pairs that stand next to each other, one normal and one anomalous image each."""
     pairs = score.view(-1, 2)
     sign = torch.where(label.view(-1, 2)[:, 1] > 0.5, 1.0, -1.0)
     return F.softplus(-8.0 * sign * (pairs[:, 1] - pairs[:, 0])).mean()
