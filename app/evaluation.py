@@ -20,6 +20,7 @@ from model.bundle import open_bundle
 from model.data.held_out import held_out_samples
 from model.data.manifest import open_data, read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
+from model.data.row import PROCEDURAL
 from model.evaluate import Scored, Scorer, measure
 from model.pictures import Gallery
 from model.report import (
@@ -33,7 +34,6 @@ from model.report import (
 )
 from model.types import Sample
 
-PROCEDURAL = "procedural"
 BASELINE = "mahalanobis"
 TERMINAL_HEADINGS = ("I-AUROC", "F1-max", "I-AP", "P-AUROC", "P-AP", "PRO")  # of SHORT_COLUMNS
 

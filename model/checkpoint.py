@@ -22,7 +22,7 @@ from model.ssvp.heads import SSVPHeads
 from model.ssvp.model import SSVP, build_dino
 from model.ssvp.rarity import RarityExperts
 
-HEADS_FILE = "heads.safetensors"
+TRAINED_HEADS_FILE = "heads.safetensors"
 RARITY_FILE = "rarity.safetensors"
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
@@ -156,7 +156,7 @@ def load_model(run: Path) -> SSVP:
     config = load_config(run)
     model = SSVP(config, *load_towers(run, config))
     load_module(model.prompts, run / PROMPTS_FILE)
-    load_module(model.heads, run / HEADS_FILE)
+    load_module(model.heads, run / TRAINED_HEADS_FILE)
     return model.eval()
 
 

@@ -37,6 +37,7 @@ from model.data.procedural import (
     TRAIN_FAMILIES,
     generate_pair,
 )
+from model.data.row import PROCEDURAL
 from model.evaluate import measure, resize_mask
 from model.metrics import best_balanced_threshold, best_f1_threshold
 from model.preprocess import collate, preprocess
@@ -130,7 +131,7 @@ def measure_held_out(model: SSVP, pairs: int) -> dict[str, Any]:
     """Measure a model on the families it was never trained on; what `ssvp evaluate` measures of the bundle."""
     macro = measure(held_out_samples(pairs, 256), partial(predict_torch, model)).macro
     return {
-        "procedural": {
+        PROCEDURAL: {
             "pairs_per_family": pairs,
             "image_auroc": round(macro.image_auroc, 4),
             "pixel_auroc": round(macro.pixel_auroc, 4),

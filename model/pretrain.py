@@ -7,7 +7,7 @@ the heads start from them.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,10 @@ from model.parallel import Part, together
 from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
+from model.progress import SAVE_EVERY_S, Progress
 from model.runs import check_recipe, is_finished, plain, save_recipe
 from model.schedule import cosine_factor, set_learning_rates
 
-Progress = Callable[[int, int, dict[str, float]], None]
-SAVE_EVERY_S = 60.0
 WARMUP_STEPS = 60
 
 

@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from model.commands.options import (
-    PROCEDURAL,
     Change,
     Data,
     Device,
@@ -21,6 +20,8 @@ from model.commands.options import (
     preset_named,
     progress_bar,
 )
+from model.data.row import PROCEDURAL
+from model.progress import SAVE_EVERY_S
 
 
 def pretrain(
@@ -93,7 +94,7 @@ def train(
     seed: Seed = 1,
     save_every_s: Annotated[
         float, typer.Option(help="How often an unfinished run is saved, in seconds.")
-    ] = 60.0,
+    ] = SAVE_EVERY_S,
 ) -> None:
     """Train heads and prompts on frozen towers with the paper's objective.
 

@@ -1,7 +1,7 @@
 """Options and progress bars that the commands share. Knows the terminal; the work is done elsewhere."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from model import progress
 from model.config import PRESETS, SSVPConfig
 
-PROCEDURAL = "procedural"
 Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run in it goes on.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
@@ -86,7 +86,7 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+def progress_bar(title: str) -> Iterator[progress.Progress]:
     """Show a bar with remaining time and the smoothed losses; on a terminal or in a log alike."""
     bar = Progress(
         TextColumn("{task.description}"),

@@ -16,7 +16,14 @@ import torch
 
 from model.alignment import Alignment, measure_alignment
 from model.baselines.static import static_config
-from model.checkpoint import CONFIG_FILE, load_config, load_model, load_untrained, save_json
+from model.checkpoint import (
+    CONFIG_FILE,
+    TRAINED_HEADS_FILE,
+    load_config,
+    load_model,
+    load_untrained,
+    save_json,
+)
 from model.config import SSVPConfig
 from model.data.manifest import open_data, read_manifest, read_sample, rows_digest
 from model.data.row import ManifestRow
@@ -98,7 +105,7 @@ class Run:
         """Return the trained model, training it first where that has not been done."""
         if self.variant is STATIC:
             return load_untrained(self.towers, self.config).to(self.bench.device).eval()
-        if not (self.folder / "heads.safetensors").exists():
+        if not (self.folder / TRAINED_HEADS_FILE).exists():
             request = TrainRequest(
                 towers=self.towers,
                 config=self.config,

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from model.data.manifest import write_manifest_rows
+from model.progress import Progress
 from model.reproduce import runs as reproduce_runs
 from model.reproduce.matrix import protocol, reproduce
 from model.reproduce.paper import paper_value
 from model.reproduce.runs import Bench, Run
 from model.reproduce.summary import cells
 from model.reproduce.variants import FULL, TABLES
-from model.train import Progress
 from tests.configs import TINY_VIT
 from tests.towers import write_towers
 from tests.unit.model.test_sources import rows_of
