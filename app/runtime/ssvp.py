@@ -88,7 +88,9 @@ class SSVPRuntime:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
         self._towers: GraphedTowers | CpuTowers = (
-            GraphedTowers(Towers(self._clip, dino, device, dtype, fused=compiled), config, device)
+            GraphedTowers(
+                Towers(self._clip, dino, device, dtype, compiled=compiled), config, device
+            )
             if device.type == "cuda"
             else CpuTowers(self._clip, dino, config, dtype)
         )

@@ -53,7 +53,7 @@ class TowerTokens:
 Tower = Callable[[Tensor], TowerFeatures]
 
 
-def compiled(tower: Tower, backend: str = "inductor") -> Tower:
+def compile_tower(tower: Tower, backend: str = "inductor") -> Tower:
     """Return the tower with what lies between two matrix products in one kernel each, made at the first call.
 
     Args:
@@ -61,8 +61,8 @@ def compiled(tower: Tower, backend: str = "inductor") -> Tower:
         backend: of `torch.compile`.
     """
     # Whole, or not at all: a graph with breaks would be slower than what it replaces and nobody would know.
-    fused: Tower = torch.compile(tower, backend=backend, fullgraph=True)
-    return fused
+    whole: Tower = torch.compile(tower, backend=backend, fullgraph=True)
+    return whole
 
 
 def require_compiler() -> None:
@@ -82,7 +82,7 @@ class Towers:
         clip, dino: on the device; changed in place.
         device: where they are.
         dtype: precision.
-        fused: compile them.
+        compiled: compile them.
 
     Raises:
         StartError: they are to be compiled, and no C compiler is there.
@@ -95,14 +95,14 @@ class Towers:
         device: torch.device,
         dtype: torch.dtype,
         *,
-        fused: bool = False,
+        compiled: bool = False,
     ) -> None:
         self._clip: Tower = optimised(clip, dtype)
         self._dino: Tower | None = None if dino is None else optimised(dino, dtype)
-        if fused:
+        if compiled:
             require_compiler()
-            self._clip = compiled(self._clip)
-            self._dino = None if self._dino is None else compiled(self._dino)
+            self._clip = compile_tower(self._clip)
+            self._dino = None if self._dino is None else compile_tower(self._dino)
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, images: TowerImages) -> TowerTokens:

@@ -16,7 +16,7 @@ from app.runtime.towers import (
     Towers,
     TowerTokens,
     _Recording,
-    compiled,
+    compile_tower,
     tower_dtype,
 )
 from model.backbones.clip import ClipTower
@@ -125,7 +125,7 @@ def test_a_tower_is_compiled_as_one_graph(
     torch.manual_seed(0)
     tower: Any = kind(config).eval()
     optimised(tower)
-    whole = compiled(tower, backend="eager")  # the tracing is torch's own for every backend
+    whole = compile_tower(tower, backend="eager")  # the tracing is torch's own for every backend
     side = config.clip_size_px if kind is ClipTower else config.dino_size_px
     for count in (1, 3):
         images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
@@ -139,5 +139,9 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(StartError, match="C compiler"):
         Towers(
-            ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), CPU, torch.float32, fused=True
+            ClipTower(TINY_VIT).eval(),
+            DinoTower(TINY_VIT).eval(),
+            CPU,
+            torch.float32,
+            compiled=True,
         )
