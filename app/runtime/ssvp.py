@@ -22,7 +22,7 @@ from app.runtime.failures import meaning
 from app.runtime.lanes import one_thread
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
-from app.runtime.towers import GraphedTowers, Precision, Towers, tower_dtype
+from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, tower_dtype
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -87,7 +87,7 @@ class SSVPRuntime:
             if module is not None:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
-        self._towers: GraphedTowers | CpuTowers = (
+        self._towers: ServingTowers = (
             GraphedTowers(
                 Towers(self._clip, dino, device, dtype, compiled=compiled), config, device
             )
@@ -156,9 +156,8 @@ class SSVPRuntime:
 
     def warm_up(self) -> None:
         """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
-        if isinstance(self._towers, GraphedTowers):
-            with torch.inference_mode(), self._on_stream():
-                self._towers.record(self._max_batch)
+        with torch.inference_mode(), self._on_stream():
+            self._towers.prepare(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
         self.predict([query])
@@ -179,11 +178,7 @@ class SSVPRuntime:
         with torch.inference_mode(), self._on_stream():
             batch = collate([q.prepared for q in queries]).to(self._device)
             text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
-            tokens = (
-                self._towers(batch, threads)
-                if isinstance(self._towers, CpuTowers)
-                else self._towers(batch)
-            )
+            tokens = self._towers(batch, threads)
             # Named, so that the memory onnxruntime reads outlives the call.
             inputs = head_inputs(tokens.clip, tokens.dino, text)
             heads = self._heads(inputs)

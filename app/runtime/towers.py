@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -48,6 +48,18 @@ class TowerTokens:
         """Return the tokens of the first images of the batch."""
         dino = None if self.dino is None else _first(self.dino, count)
         return TowerTokens(_first(self.clip, count), dino)
+
+
+class ServingTowers(Protocol):
+    """Both towers, ready for batches on their device."""
+
+    def prepare(self, largest: int) -> None:
+        """Do what batches of up to `largest` images would have to wait for, on the current stream."""
+        ...
+
+    def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
+        """Compute all tokens of a batch; `threads` is how many of the CPU's it may take."""
+        ...
 
 
 Tower = Callable[[Tensor], TowerFeatures]
@@ -140,7 +152,7 @@ class GraphedTowers:
         self._towers, self._config, self._device = towers, config, device
         self._recordings: dict[int, _Recording] = {}
 
-    def record(self, largest: int) -> None:
+    def prepare(self, largest: int) -> None:
         """Record batches of 1, 2, 4 ... images up to the first that holds `largest`, on the current stream.
 
         Where the driver cannot record, batches are launched kernel by kernel, as without graphs.
@@ -158,8 +170,8 @@ class GraphedTowers:
             logger.warning("CUDA graphs are not used: %s", error)
             self._recordings.clear()
 
-    def __call__(self, images: TowerImages) -> TowerTokens:
-        """Compute all tokens of a batch."""
+    def __call__(self, images: TowerImages, threads: int) -> TowerTokens:  # noqa: ARG002
+        """Compute all tokens of a batch; it takes none of the CPU's threads."""
         count = len(images.clip)
         size = min((s for s in self._recordings if s >= count), default=None)
         if size is None:

@@ -100,7 +100,7 @@ def test_a_batch_runs_in_the_next_larger_recording(towers: Towers) -> None:
     graphed._recordings[4] = _Recording(replayed, still, replayed.tokens)  # type: ignore[arg-type]
     for seed in (2, 3):
         images = _images(3, seed)
-        found, expected = graphed(images), towers(images)
+        found, expected = graphed(images, 1), towers(images)
         assert found.dino is not None
         assert expected.dino is not None
         torch.testing.assert_close(found.clip.class_token, expected.clip.class_token)
@@ -111,7 +111,7 @@ def test_a_batch_runs_in_the_next_larger_recording(towers: Towers) -> None:
 @torch.inference_mode()
 def test_a_batch_larger_than_every_recording_is_computed_all_the_same(towers: Towers) -> None:
     """Nothing is cut off."""
-    found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1))
+    found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1), 1)
     assert len(found.clip.class_token) == 5
 
 
