@@ -18,7 +18,8 @@ from app.runtime.ssvp import load_runtime
 from model.baselines.mahalanobis import score_mahalanobis
 from model.bundle import open_bundle
 from model.data.held_out import held_out_samples
-from model.data.manifest import open_data, read_sample
+from model.data.manifest import open_data
+from model.data.pixels import read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.data.row import PROCEDURAL
 from model.evaluate import Scored, Scorer, measure

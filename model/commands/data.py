@@ -12,7 +12,7 @@ from rich.table import Table
 from model.commands.options import Seed, progress_bar
 
 if TYPE_CHECKING:
-    from model.data.manifest import ManifestRow
+    from model.data.row import ManifestRow
 
 data_cli = typer.Typer(
     no_args_is_help=True, help="List data sets; look at the images that models are made from."
@@ -40,7 +40,8 @@ def prepare(
 
     Example: ssvp data prepare visa path/to/VisA --out visa.jsonl
     """
-    from model.data.manifest import DataLayoutError, write_manifest_rows
+    from model.data.manifest import write_manifest_rows
+    from model.data.row import DataLayoutError
     from model.data.sets import SETS
 
     if name not in SETS:

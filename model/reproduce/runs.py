@@ -25,7 +25,8 @@ from model.checkpoint import (
     save_json,
 )
 from model.config import SSVPConfig
-from model.data.manifest import open_data, read_manifest, read_sample, rows_digest
+from model.data.manifest import open_data, read_manifest, rows_digest
+from model.data.pixels import read_sample
 from model.data.row import ManifestRow
 from model.evaluate import measure
 from model.reproduce.variants import STATIC, Variant

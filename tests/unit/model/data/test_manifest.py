@@ -11,15 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.data.manifest import (
-    DataLayoutError,
-    ManifestRow,
-    open_data,
-    read_manifest,
-    read_sample,
-    write_manifest_rows,
-)
-from model.data.pixels import read_image, read_mask
+from model.data.manifest import open_data, read_manifest, write_manifest_rows
+from model.data.pixels import read_image, read_mask, read_sample
+from model.data.row import DataLayoutError, ManifestRow
 from model.data.sets import SETS
 from tests.miniature import WRITERS
 

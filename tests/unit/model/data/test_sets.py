@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.data.manifest import DataLayoutError, ManifestRow, read_sample
+from model.data.pixels import read_sample
+from model.data.row import DataLayoutError, ManifestRow
 from model.data.sets import SETS, Counts, DatasetLayout, Reference, count
 from tests.miniature import DEFECT_AREA_PX, HEIGHT_PX, WIDTH_PX, WRITERS, Expected
 
