@@ -13,6 +13,7 @@ from model.commands.options import (
     Out,
     Preset,
     Seed,
+    Split,
     Workers,
     changed,
     config_of,
@@ -80,7 +81,7 @@ def train(
     ] = None,
     change: Change = None,
     split: Annotated[
-        str, typer.Option(help="Rows of the manifest to train on: test, train or all.")
+        Split, typer.Option(help="Rows of the manifest to train on: test, train or all.")
     ] = "test",
     epochs: Annotated[int | None, typer.Option(help="Passes over the manifest.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps on procedural images.")] = None,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ Data = Annotated[
     str,
     typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs (D18)."),
 ]
+Split = Literal["test", "train", "all"]
 Change = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field of the config: --set fusion=concat. Repeatable."),

@@ -52,6 +52,13 @@ def test_an_unknown_preset_is_refused() -> None:
     assert "ssvp-nano" in result.output
 
 
+def test_an_unknown_split_is_refused() -> None:
+    """With the names that are known, not as one that has no images."""
+    result = RUN.invoke(model_cli, ["train", "--config", "ssvp-nano", "--split", "tset"])
+    assert result.exit_code == 2
+    assert "'tset' is not one of" in result.output
+
+
 @pytest.mark.parametrize(
     "command",
     [
