@@ -53,7 +53,7 @@ def reproduce(
     from model.devices import device_named
     from model.reproduce.matrix import protocol
     from model.reproduce.matrix import reproduce as run_matrix
-    from model.reproduce.runs import Bench
+    from model.reproduce.runs import ExperimentSetup
     from model.reproduce.variants import TABLES
 
     if table not in TABLES:
@@ -65,7 +65,7 @@ def reproduce(
         raise typer.BadParameter(f"{data} lacks the manifests of table {table}: visa.jsonl, ...")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with one_line_errors():
-        bench = Bench(
+        setup = ExperimentSetup(
             towers=towers,
             config=changed(config_of(config, towers), change),
             out=out,
@@ -75,6 +75,6 @@ def reproduce(
             cache=cache,
             progress_bar=progress_bar,
         )
-        summary = run_matrix(table, bench, pairs, seeds, console.print)
+        summary = run_matrix(table, setup, pairs, seeds, console.print)
     Console().print(summary.read_text(), markup=False, soft_wrap=True)
     console.print(f"wrote {summary}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model.reproduce.runs import Bench, Run, TowersMissingError
+from model.reproduce.runs import ExperimentSetup, Run, TowersMissingError
 from model.reproduce.summary import Cell, cells, save_table
 from model.reproduce.variants import STATIC, TABLES, Variant
 
@@ -30,7 +30,7 @@ def protocol(data: Path, table: str) -> list[tuple[Path, Path]]:
 
 def reproduce(
     table: str,
-    bench: Bench,
+    setup: ExperimentSetup,
     pairs: Sequence[tuple[Path, Path]],
     seeds: int,
     tell: Callable[[str], None],
@@ -39,7 +39,7 @@ def reproduce(
 
     Args:
         table: a name in `TABLES`.
-        bench: what the runs share.
+        setup: what the runs share.
         pairs: manifests trained on and tested on.
         seeds: how many seeds each row is trained from, 1, 2, ...
         tell: told each finished row.
@@ -52,21 +52,21 @@ def reproduce(
     for variant in TABLES[table]:
         try:
             for train_on, test_on in pairs:
-                row = list(_row(table, bench, variant, train_on, test_on, seeds))
+                row = list(_row(table, setup, variant, train_on, test_on, seeds))
                 found += row
                 tell(f"{variant.label}, {test_on.stem}: " + _line(row))
-                save_table(table, found, missing, bench.out)
+                save_table(table, found, missing, setup.out)
         except TowersMissingError as error:
             missing.append(str(error))
             tell(f"not run: {error}")
-    return save_table(table, found, missing, bench.out)
+    return save_table(table, found, missing, setup.out)
 
 
 def _row(
-    table: str, bench: Bench, variant: Variant, train_on: Path, test_on: Path, seeds: int
+    table: str, setup: ExperimentSetup, variant: Variant, train_on: Path, test_on: Path, seeds: int
 ) -> list[Cell]:
     tries = 1 if variant is STATIC else seeds  # nothing in it is drawn
-    runs = [Run(bench, variant, train_on, seed) for seed in range(1, tries + 1)]
+    runs = [Run(setup, variant, train_on, seed) for seed in range(1, tries + 1)]
     return list(cells(table, variant.label, test_on.stem, [r.report(test_on) for r in runs]))
 
 
