@@ -22,7 +22,7 @@ from model.data.manifest import open_data
 from model.data.pixels import read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
 from model.data.row import PROCEDURAL
-from model.evaluate import Scored, Scorer, measure
+from model.evaluate import ScoredImage, Scorer, measure
 from model.pictures import Gallery
 from model.report import (
     SHORT_COLUMNS,
@@ -135,9 +135,9 @@ def _trained_on(request: EvaluationRequest) -> tuple[str, ...]:
 def _runtime_scorer(runtime: Runtime) -> Scorer:
     lanes = SideBySide(runtime)
 
-    def score(samples: Sequence[Sample]) -> list[Scored]:
+    def score(samples: Sequence[Sample]) -> list[ScoredImage]:
         queries = [Query(runtime.prepare(s.image), s.product) for s in samples]
-        return [Scored(p.score, p.anomaly_map) for p in lanes.predict(queries)]
+        return [ScoredImage(p.score, p.anomaly_map) for p in lanes.predict(queries)]
 
     return score
 

@@ -18,15 +18,15 @@ from model.types import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredImage:
     """A scorer's answer: image-level score in [0, 1] and float32 map `[H, W]` over the whole image."""
 
     score: float
     anomaly_map: NDArray[np.float32]
 
 
-Scorer = Callable[[Sequence[Sample]], list[Scored]]
-Watch = Callable[[Sample, Scored], None]
+Scorer = Callable[[Sequence[Sample]], list[ScoredImage]]
+Watch = Callable[[Sample, ScoredImage], None]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def measure(
     return Report(_macro_report(categories), categories)
 
 
-def _measured(sample: Sample, scored: Scored) -> _Measured:
+def _measured(sample: Sample, scored: ScoredImage) -> _Measured:
     height, width = scored.anomaly_map.shape
     mask = None if sample.mask is None else resize_mask(sample.mask, (height, width))
     return _Measured(sample.defect, scored.score, scored.anomaly_map, mask)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluate import Scored
+from model.evaluate import ScoredImage
 from model.types import Sample
 
 HEIGHT_PX, WIDTH_LIMIT_PX = 256, 1024  # a very wide image is drawn lower
@@ -73,7 +73,7 @@ class Gallery:
         self._shelves: dict[str, _Shelf] = {}
         self._random = random.Random(0)  # noqa: S311 - a choice of pictures, no secret
 
-    def add(self, sample: Sample, scored: Scored) -> None:
+    def add(self, sample: Sample, scored: ScoredImage) -> None:
         """Keep the picture if it belongs among the few."""
         if self._each == 0:
             return
@@ -108,7 +108,7 @@ class Gallery:
         )
 
 
-def draw_panel(sample: Sample, scored: Scored) -> RGB:
+def draw_panel(sample: Sample, scored: ScoredImage) -> RGB:
     """Draw image, outlined mask and map side by side, `[256, 3 W, 3]`."""
     height, width = sample.image.shape[:2]
     scale = min(HEIGHT_PX / height, WIDTH_LIMIT_PX / width)

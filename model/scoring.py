@@ -11,7 +11,7 @@ import torch
 
 from model.data.images import manifest_images
 from model.data.row import ManifestRow
-from model.evaluate import Scored
+from model.evaluate import ScoredImage
 from model.preprocess import collate, preprocess
 from model.ssvp.model import SSVP
 from model.ssvp.vtam import AnomalyScores
@@ -22,16 +22,16 @@ Tokens = Callable[[Sequence[ManifestRow]], TokenBatch]
 
 
 @torch.inference_mode()
-def predict_torch(model: SSVP, samples: Sequence[Sample]) -> list[Scored]:
+def predict_torch(model: SSVP, samples: Sequence[Sample]) -> list[ScoredImage]:
     """Run the whole model in torch, the reference that the exported bundle is held against."""
     device = next(model.parameters()).device
     images = collate([preprocess(s.image, model.config) for s in samples]).to(device)
     return _scored(model, model(images, [s.product for s in samples]).scores)
 
 
-def _scored(model: SSVP, scores: AnomalyScores) -> list[Scored]:
+def _scored(model: SSVP, scores: AnomalyScores) -> list[ScoredImage]:
     maps = model.heads.anomaly_map(scores.grid_map).cpu().numpy()
-    return [Scored(float(s), m) for s, m in zip(scores.score, maps, strict=True)]
+    return [ScoredImage(float(s), m) for s, m in zip(scores.score, maps, strict=True)]
 
 
 def tokens_from(model: SSVP, device: torch.device, cache: TokenCache | None) -> Tokens:
@@ -66,7 +66,7 @@ class RowScorer:
         self._model, self._rows, self._tokens, self._watch = model, iter(rows), tokens, watch
 
     @torch.inference_mode()
-    def __call__(self, samples: Sequence[Sample]) -> list[Scored]:
+    def __call__(self, samples: Sequence[Sample]) -> list[ScoredImage]:
         """Score the next rows, as many as there are samples."""
         batch = self._tokens(list(islice(self._rows, len(samples))))
         self._watch(batch)

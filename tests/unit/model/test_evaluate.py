@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.evaluate import Scored, measure, resize_mask
+from model.evaluate import ScoredImage, measure, resize_mask
 from model.report import unmarked_note
 from model.types import Sample
 
@@ -19,13 +19,13 @@ def _sample(category: str, defect: str | None, brightness: int) -> Sample:
     return Sample(image, mask, category, category, defect)
 
 
-def _brightness_scorer(samples: Sequence[Sample]) -> list[Scored]:
+def _brightness_scorer(samples: Sequence[Sample]) -> list[ScoredImage]:
     """Score an image by its brightness; the map is right in its first row."""
     result = []
     for sample in samples:
         anomaly_map = np.zeros((8, 8), dtype=np.float32)
         anomaly_map[:2] = 1.0
-        result.append(Scored(float(sample.image[0, 0, 0]) / 255.0, anomaly_map))
+        result.append(ScoredImage(float(sample.image[0, 0, 0]) / 255.0, anomaly_map))
     return result
 
 
