@@ -1,6 +1,7 @@
 """The `ssvp` command."""
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -73,7 +74,9 @@ def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_orderly)
     server.run()
-    raise typer.Exit(code=1 if server.failed or not server.started else 0)
+    if server.failed:
+        os._exit(1)  # a driver whose device hangs keeps an orderly exit waiting for ever
+    raise typer.Exit(code=0 if server.started else 1)
 
 
 @cli.command()

@@ -30,15 +30,15 @@ ServiceError
 ├── LateError                      the answer would miss, or has missed, its deadline
 │   ├── DeadlinePassedError        504 deadline_passed
 │   └── DeadlineUnreachableError   504 deadline_unreachable
-├── InternalError                  a bug; the message goes to the log only
-│   ├── InferenceError             500 inference_failed
-│   └── PredictionError            500 prediction_invalid
-└── StartError                     the process cannot start; never an answer
+└── InternalError                  a bug; the message goes to the log only
+    ├── InferenceError             500 inference_failed
+    └── PredictionError            500 prediction_invalid
 ```
+`StartError` stands outside of it: it keeps the process from starting, and is never an answer.
 Knows status numbers, since they are part of the contract; knows no web framework.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ServiceError(Exception):
@@ -62,6 +62,12 @@ class ServiceError(Exception):
         super().__init__(message)
         if retry_after_s is not None:
             self.retry_after_s = retry_after_s
+
+    @classmethod
+    def leaves(cls) -> list[type[Self]]:
+        """Return the errors of this branch that can happen, those that other modules have added too."""
+        below = cls.__subclasses__()
+        return [leaf for child in below for leaf in child.leaves()] if below else [cls]
 
 
 class RequestError(ServiceError):
@@ -242,7 +248,7 @@ class WorkerDeadError(UnavailableError):
 
 
 class DeviceLostError(UnavailableError):
-    """The device failed for good; the process ends, so that it is started anew."""
+    """The device failed for good or hangs; the process ends, so that it is started anew."""
 
     code = "device_lost"
     title = "Device is lost"
@@ -288,8 +294,5 @@ class PredictionError(InternalError):
     title = "Inference gave an invalid result"
 
 
-class StartError(ServiceError):
+class StartError(Exception):
     """The process cannot start; the message is the one line it ends with."""
-
-    code = "start_failed"
-    title = "Start failed"

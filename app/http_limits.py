@@ -6,6 +6,7 @@ Knows bytes and connections; knows no request's meaning. Bodies are bounded wher
 import logging
 import uuid
 from asyncio import TimerHandle, Transport
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -36,6 +37,14 @@ class HeadersTooLargeError(Exception):
     """Stops the parser."""
 
 
+class _AnswersTransport:
+    """A connection as an answer sees it, which writes and closes; how it is closed is the protocol's matter."""
+
+    def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing = transport.write, transport.is_closing
+        self.close = close
+
+
 class Phase(Enum):
     """What of a request is being read."""
 
@@ -47,7 +56,8 @@ class Phase(Enum):
 class LimitedProtocol(HttpToolsProtocol):
     """Refuses headers that are too long, cuts off those that trickle, answers malformed HTTP as a problem.
 
-    An answer that is under way goes out before the connection ends for what came after its request.
+    An answer that is under way goes out before the connection ends for what came after its request; one that
+    is the connection's last is not torn away from a caller who still sends.
 
     Args:
         metrics: counts refusals.
@@ -63,6 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stalled_bytes = 0  # came since the request last got on: the parser may hold them
         self._got_on = False
         self._deaf = False  # the connection is to end; what still comes is dropped
+        self._said_goodbye = False  # it ends with the rest of this request, whose answer is out
         self._record = _new_record()
         self._running: RequestResponseCycle | None = None
         self._timer: TimerHandle | None = None
@@ -117,6 +128,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the clock."""
         super().on_headers_complete()
+        cycle = self.cycle
+        cycle.transport = _AnswersTransport(  # type: ignore[assignment]  # all that it uses
+            self.transport, lambda: self._close_after(cycle)
+        )
         self._phase, self._got_on = Phase.BODY, True
         self._expect(None)
         if not self.pipeline:
@@ -132,6 +147,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._phase, self._got_on = Phase.NOTHING, True
         self._expect(None)
         super().on_message_complete()
+        if self._said_goodbye:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Start the clock for the rest of a request that was answered before its end."""
@@ -225,6 +242,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse(refusal)
+
+    def _close_after(self, cycle: RequestResponseCycle) -> None:
+        """End the connection behind an answer; who still sends its request is heard out or cut off."""
+        heard = self._deaf or not cycle.more_body or not cycle.response_complete
+        if heard or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self._said_goodbye = True
+            self.transport.write_eof()
 
     def _refuse(self, refusal: Refusal) -> None:
         if self._phase is Phase.BODY:  # its own record counts it

@@ -23,6 +23,7 @@ from app.runtime.protocol import Runtime
 from app.settings import Settings
 
 BODIES_AT_ONCE = 8  # of the largest size that may be arriving; smaller ones the more
+CALIBRATIONS_AT_ONCE = 2  # likewise; they may wait for minutes, so they take none of the line's
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
@@ -54,8 +55,11 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
     app.state.calibrator = Calibrator(engine)
     app.state.products, app.state.console = profiles, console.read_assets()
-    app.state.image_files = ImageFiles(settings.image_roots, settings.max_body_bytes)
+    app.state.image_files = ImageFiles(
+        settings.image_roots, settings.max_body_bytes, settings.places
+    )
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
+    app.state.calibration_budget = BodyBudget(CALIBRATIONS_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)
     app.add_middleware(RecordMiddleware, metrics=metrics)
     add_problem_handlers(app)

@@ -20,7 +20,7 @@ from prometheus_client import (
 
 from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot, State
-from app.errors import ServiceError, StartError, UnavailableError
+from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
 
 logger = logging.getLogger(__name__)
@@ -168,12 +168,16 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Write down what has not happened yet: Prometheus sees no increase in a series that begins at 1."""
-        for outcome in ("ok", "ng", *_codes(ServiceError)):
+        codes = [leaf.code for leaf in ServiceError.leaves()]
+        for outcome in ("ok", "ng", ServiceError.code, *codes):
             self._requests.labels(outcome)
-        for reason in _codes(UnavailableError):
-            self._rejected.labels(reason)
+        for leaf in UnavailableError.leaves():
+            self._rejected.labels(leaf.code)
+        self._verdicts_begin(_UNPROFILED)
+
+    def _verdicts_begin(self, product: str) -> None:
         for result in ("OK", "NG"):
-            self._verdicts.labels(_UNPROFILED, result)
+            self._verdicts.labels(product, result)
 
     def observe_batch(self, size: int) -> None:
         """Count one batch of the given size; safe on any thread."""
@@ -182,7 +186,8 @@ class Metrics:
     def observe_request(self, record: RequestRecord) -> None:
         """Count each image of an inspection request that has been answered; others are not counted."""
         for part in record.parts:
-            if part.code is None and part.inspection is None:  # given up with the whole request
+            lost = part.inspection is None or record.outcome != "answered"  # with the whole request
+            if part.code is None and lost:
                 part.code, part.status = record.code, record.status
             self.observe_request(part)
         if record.parts or not record.inspects:
@@ -225,14 +230,8 @@ class Metrics:
         for gauge in (self._stale, self._psi, self._psi_limit):
             gauge.clear()  # a product that was rolled back is not shown as it was last
         for state in products:
+            self._verdicts_begin(state.label)
             self._stale.labels(state.label).set(state.stale)
             if state.drift is not None:
                 self._psi.labels(state.label).set(state.drift.psi)
                 self._psi_limit.labels(state.label).set(state.drift.limit)
-
-
-def _codes(branch: type[ServiceError]) -> list[str]:
-    """Return the codes of all of a branch's leaves, those that other modules added included."""
-    leaves = [leaf for leaf in branch.__subclasses__() if leaf is not StartError]
-    own = [branch.code] if "code" in vars(branch) else []
-    return [*own, *(code for leaf in leaves for code in _codes(leaf))]

@@ -27,7 +27,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104
+        description="Address to listen on; `::` is all of IPv6 and none of IPv4.",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="TCP port; 0: any free."
     )
@@ -95,6 +98,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line written."
     )
+
+    @property
+    def places(self) -> int:
+        """How many requests are served at once: as many as may wait and be computed."""
+        return self.queue_size + self.max_batch
 
     @field_validator("image_roots", mode="before")
     @classmethod

@@ -77,13 +77,28 @@ async def from_no_other_site(request: Request) -> None:
     origin, host = request.headers.get("origin"), request.headers.get("host", "")
     relation = request.headers.get("sec-fetch-site")
     if relation is None and origin is not None:
-        relation = "same-origin" if urlsplit(origin).netloc.lower() == host.lower() else "other"
+        relation = "same-origin" if _host_of(origin) == host.lower() else "other"
     if relation not in (None, "same-origin", "none"):
         raise OtherSiteError(f"a page of {origin} may change nothing at {host}")
 
 
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # `http://[`: no browser's
+        return None
+
+
 async def _room(request: Request) -> AsyncIterator[BodyRoom]:
     room = BodyRoom(request.app.state.body_budget)
+    try:
+        yield room
+    finally:
+        room.give_back()
+
+
+async def _calibration_room(request: Request) -> AsyncIterator[BodyRoom]:
+    room = BodyRoom(request.app.state.calibration_budget)
     try:
         yield room
     finally:
@@ -116,6 +131,7 @@ async def _products(request: Request) -> Products:
 
 
 RoomDep = Annotated[BodyRoom, Depends(_room)]
+CalibrationRoomDep = Annotated[BodyRoom, Depends(_calibration_room)]
 CalibratorDep = Annotated[Calibrator, Depends(_calibrator)]
 ProductsDep = Annotated[Products, Depends(_products)]
 ImageFilesDep = Annotated[ImageFiles, Depends(_image_files)]

@@ -9,7 +9,7 @@ from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.profiles import SmallAnswer
 from app.api.schemas import DetectParameters
-from app.errors import ClientGoneError, ServiceError, StartError
+from app.errors import ClientGoneError, ServiceError
 from app.products.errors import ProfileError
 
 # A grey square of 32 px with a dark scratch.
@@ -99,9 +99,9 @@ def problem_responses(*, profiles: bool = False) -> dict[int | str, dict[str, An
         profiles: of endpoints that make, show or change product profiles, too.
     """
     by_status: dict[int, list[type[ServiceError]]] = {}
-    for kind in _leaves(ServiceError):
+    for kind in ServiceError.leaves():
         ours = profiles or not issubclass(kind, ProfileError)
-        if ours and kind not in (ClientGoneError, StartError):  # nobody is there to read these
+        if ours and kind is not ClientGoneError:  # nobody is there to read it
             by_status.setdefault(kind.status, []).append(kind)
     return {status: _problem_response(kinds) for status, kinds in sorted(by_status.items())}
 
@@ -122,11 +122,6 @@ def _small_content() -> dict[str, Any]:
 
 def _reference(model: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model}"}
-
-
-def _leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
-    below = kind.__subclasses__()
-    return [leaf for child in below for leaf in _leaves(child)] if below else [kind]
 
 
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:

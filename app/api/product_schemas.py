@@ -14,11 +14,11 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import Integer, Number, checked_box, parse_box
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
 from app.api.schemas import ModelAnswer
 from app.engine.regions import Box
 from app.products.calibration import NamedScore
-from app.products.live import unusable
+from app.products.live import why_unused
 from app.products.profile import ProductHistory, ProductProfile
 from app.runtime.protocol import ModelInfo
 
@@ -40,7 +40,7 @@ class GivenScore(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, StringConstraints(max_length=256)]
-    score: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
+    score: Score
 
 
 class CalibrateParameters(BaseModel):
@@ -48,7 +48,7 @@ class CalibrateParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    false_reject: Annotated[float, Number, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+    false_reject: Annotated[float, STRICT_NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.005, description="Most good parts that may be rejected, as a share."
     )
     dry_run: bool = Field(default=False, description="Answer, but save nothing.")
@@ -56,7 +56,7 @@ class CalibrateParameters(BaseModel):
         default=None,
         description="`x,y,width,height` in px: only this part is inspected; requests must send the same.",
         examples=["40,30,200,100"],
-        pattern=r"^\s*\d{1,9}\s*(,\s*\d{1,9}\s*){3}$",
+        pattern=r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){3}$",
     )
     image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None,
@@ -74,12 +74,12 @@ class CalibrateParameters(BaseModel):
 
     def box(self) -> Box | None:
         """Return the part of the images that is inspected; None is all of it."""
-        return None if self.roi is None else parse_box(self.roi)
+        return None if self.roi is None else Box.parse(self.roi)
 
     def area(self) -> str | None:
         """Return it as profiles write it, without blanks."""
         box = self.box()
-        return None if box is None else f"{box.x},{box.y},{box.width},{box.height}"
+        return None if box is None else str(box)
 
 
 class RollbackParameters(BaseModel):
@@ -87,7 +87,7 @@ class RollbackParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Annotated[int, Integer, Field(ge=0, le=10**9)] | None = Field(
+    version: Annotated[int, STRICT_INTEGER, Field(ge=0, le=10**9)] | None = Field(
         default=None, description="0: no profile, the bundle's threshold; none: the version before."
     )
 
@@ -124,11 +124,10 @@ class ProductAnswer(BaseModel):
     @classmethod
     def of(cls, key: str, history: ProductHistory, model: ModelInfo) -> Self:
         """Write down one product."""
-        profile = history.profile
-        reason = "no version is in use" if profile is None else unusable(profile, model.digest)
+        reason = why_unused(history, model.digest)
         return cls(
             product=key,
-            current=profile,
+            current=history.profile,
             usable=reason is None,
             reason=reason,
             versions=[found.version for found in history.history],

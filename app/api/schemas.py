@@ -14,7 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import Integer, Number, ProductName, Text128, checked_box, parse_box
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, ProductName, Score, Text128, checked_box
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
@@ -24,6 +24,7 @@ from app.runtime.protocol import ModelInfo
 _DECIMALS = 4
 
 Profile = Literal["full", "plc", "line"]
+_SidePx = Annotated[int, STRICT_NUMBER, Field(ge=16, le=4096)]
 
 
 class DetectParameters(BaseModel):
@@ -37,10 +38,10 @@ class DetectParameters(BaseModel):
         examples=["metal nut"],
     )
     part_id: Text128 | None = Field(default=None, description="Echoed, never interpreted.")
-    sequence: Annotated[int, Integer, Field(ge=-(2**63), lt=2**63)] | None = Field(
+    sequence: Annotated[int, STRICT_INTEGER, Field(ge=-(2**63), lt=2**63)] | None = Field(
         default=None, description="Echoed, never interpreted."
     )
-    threshold: Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+    threshold: Score | None = Field(
         default=None,
         description="Decision threshold for this call; by default the product profile's, or else the bundle's.",
     )
@@ -50,7 +51,7 @@ class DetectParameters(BaseModel):
     heatmap_format: Literal["png", "jpeg", "webp"] = Field(
         default="png", description="Its encoding."
     )
-    heatmap_size: Annotated[int, Number, Field(ge=16, le=4096)] | Literal["original"] = Field(
+    heatmap_size: _SidePx | Literal["original"] = Field(
         default=512,
         description="Its longest side in px, never more than the sent image's, or `original`.",
     )
@@ -59,7 +60,7 @@ class DetectParameters(BaseModel):
         default=None,
         description="`x,y,width,height` in px of the sent image: only this part is inspected.",
         examples=["40,30,200,100"],
-        pattern=r"^\s*\d{1,9}\s*(,\s*\d{1,9}\s*){3}$",
+        pattern=r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){3}$",
     )
     image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None,
@@ -69,7 +70,7 @@ class DetectParameters(BaseModel):
         default="full",
         description="`full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
     )
-    deadline_ms: Annotated[int, Number, Field(ge=1, le=3_600_000)] | None = Field(
+    deadline_ms: Annotated[int, STRICT_NUMBER, Field(ge=1, le=3_600_000)] | None = Field(
         default=None,
         description="Longest time from arrival to answer; by default SSVP_DEFAULT_DEADLINE_MS.",
     )
@@ -81,7 +82,7 @@ class DetectParameters(BaseModel):
 
     def box(self) -> Box | None:
         """Return the part of the image that is inspected; None is all of it."""
-        return None if self.roi is None else parse_box(self.roi)
+        return None if self.roi is None else Box.parse(self.roi)
 
     def order(self, image: bytes, deadline: float, basis: Basis | None = None) -> Order:
         """Return what the engine is to do until then, and what it is to decide on if that was found before."""

@@ -134,6 +134,7 @@ class ProductProfile(_Answer):
         roi: part of the image it is for; None is the whole.
         quantiles: scores that cut the good parts into bins; drift is counted in them.
         shares: of the good parts in each bin.
+        replaces: version that decided before, 0: none; None: not known.
     """
 
     product: str
@@ -148,6 +149,7 @@ class ProductProfile(_Answer):
     quantiles: tuple[float, ...]
     shares: tuple[float, ...]
     warnings: tuple[str, ...]
+    replaces: int | None = None
 
 
 class GoodScore(_Answer):

@@ -47,7 +47,8 @@ class AsyncSSVPClient:
     Args:
         url: of the service.
         api_key: where it asks for one.
-        timeout_s: longest time of a call, retries included; `deadline_ms` of a call shortens it.
+        timeout_s: longest time of a call, retries included; `deadline_ms` of a call shortens it, a
+            calibration extends it.
         retries: most repetitions of a call; 0: none.
         verify: False, or an `ssl.SSLContext`, as httpx takes them.
         connections: most at the same time.

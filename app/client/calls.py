@@ -5,7 +5,7 @@ Knows paths and parameters of the contract; sends nothing.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
@@ -15,6 +15,7 @@ from app.client.answers import GoodScore
 
 Image = bytes | bytearray | memoryview | str | PathLike[str] | BinaryIO
 Roi = str | tuple[int, int, int, int]
+CALIBRATE_S = 610.0  # the service gives up after 600, others before it not counted
 
 
 class BatchOptions(TypedDict, total=False):
@@ -45,7 +46,8 @@ class CalibrateOptions(TypedDict, total=False):
     """What may be said of a calibration.
 
     `image_path` is a pattern of files on the service's side; `digest` goes with scores, `model.digest` of the
-    answers they came with.
+    answers they came with. `timeout_s` is the longest time of this call: by default the client's own, but no
+    less than 610 s where pictures are to be scored.
     """
 
     image_path: str | None
@@ -53,6 +55,7 @@ class CalibrateOptions(TypedDict, total=False):
     false_reject: float | None
     dry_run: bool | None
     roi: Roi | None
+    timeout_s: float | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class Call:
         json: JSON body.
         repeatable: asking twice changes nothing, so it may be sent again though it was received.
         once: is never sent again, received or not.
-        deadline_s: longest time from the first sending to the answer; None: the client's own.
+        takes_s: what the service may take for it; the client's own time is extended to that.
+        timeout_s: longest time of the call, retries included, instead of the client's own.
+        deadline_s: the same, where shorter; the service is told of it.
         answers: statuses that are answers, not errors.
     """
 
@@ -78,6 +83,8 @@ class Call:
     json: Any = None
     repeatable: bool = True
     once: bool = False
+    takes_s: float = 0.0
+    timeout_s: float | None = None
     deadline_s: float | None = None
     answers: tuple[int, ...] = (200,)
 
@@ -130,18 +137,21 @@ def calibrate_call(
 ) -> Call:
     """Ask for a threshold learnt from good parts; it may change what decides, so it is sent once."""
     given = {name: value for name, value in options.items() if value is not None}
+    timeout_s = given.pop("timeout_s", None)
     if "roi" in given:
         given["roi"] = _roi(given["roi"])
     forms = [bool(pictures), scores is not None, "image_path" in given]
     if sum(forms) != 1:
         raise ValueError("give images, an image_path or scores, one of them")
     path = f"{_product_path(product)}/calibrate"
+    call = Call("POST", path, repeatable=False, takes_s=CALIBRATE_S, timeout_s=timeout_s)
     if pictures:
         files = [("image", (p.name, p.data)) for p in pictures]
-        return Call("POST", path, written(given), files=files, repeatable=False)
+        return replace(call, query=written(given), files=files)
     if scores is not None:
         given["scores"] = [score.model_dump() for score in scores]
-    return Call("POST", path, json=given, repeatable=False)
+        return replace(call, json=given, takes_s=0.0)
+    return replace(call, json=given)
 
 
 def rollback_call(product: str, version: int | None) -> Call:

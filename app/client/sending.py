@@ -32,7 +32,7 @@ class Sender:
 
     Args:
         http: what carries them; without a limit of time of its own.
-        timeout_s: longest time of a call, retries included.
+        timeout_s: longest time of a call, retries included; some calls have their own.
         retries: most repetitions of a call.
     """
 
@@ -45,7 +45,9 @@ class Sender:
         Raises:
             SSVPError: one of its leaves.
         """
-        limit_s = min(self._timeout_s, call.deadline_s or self._timeout_s)
+        patient_s = max(self._timeout_s, call.takes_s)
+        own_s = patient_s if call.timeout_s is None else call.timeout_s
+        limit_s = min(own_s, call.deadline_s or own_s)
         end = time.monotonic() + limit_s
         try:
             async with asyncio.timeout(limit_s) as limit:

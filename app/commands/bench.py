@@ -28,13 +28,13 @@ from app.commands.pictures import find_pictures
 from app.commands.terminal import (
     ALL_OK,
     ANY_ERROR,
+    SERVICE_ERRORS,
     AsJson,
     KeyFile,
-    complain,
-    one_line_errors,
     progress_bar,
 )
 from model.bundle import GOLDEN_FILE, SHIPPED
+from model.commands.complaints import complain, one_line_errors
 
 _STAGES = tuple(Timing.model_fields)
 _SHIPPED_PICTURE = SHIPPED / "ssvp-nano" / GOLDEN_FILE
@@ -63,7 +63,7 @@ def bench(
 
     Nothing is repeated: an error counts as one. Exit code 2 if there was any.
     """
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         bodies = _bodies(images)
         options: DetectOptions = {"product": product, "heatmap": heatmap}
         where = Where(url, api_key_file, connections=callers)
@@ -94,7 +94,7 @@ class _Found:
         waits_s: from call to verdict, of each that came.
         errors: how often each code.
         stages_ms: sums over all verdicts, as the service told them.
-        batches: sum of batch sizes.
+        summed_batch_sizes: sum over all verdicts.
         seconds: how long it took.
     """
 
@@ -102,7 +102,7 @@ class _Found:
     errors: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     stages_ms: Counter[str] = field(default_factory=Counter)
-    batches: int = 0
+    summed_batch_sizes: int = 0
     seconds: float = 0.0
 
     def figures(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class _Found:
             "p99_ms": percentile_ms(self.waits_s, 0.99),
             "max_ms": percentile_ms(self.waits_s, 1.0),
             "service_ms": {s: round(self.stages_ms[s] / count, 1) for s in _STAGES if count},
-            "mean_batch": round(self.batches / count, 2) if count else None,
+            "mean_batch": round(self.summed_batch_sizes / count, 2) if count else None,
             "verdicts": dict(self.verdicts),
             "errors": dict(self.errors),
         }
@@ -169,7 +169,7 @@ async def _call(
             continue
         found.waits_s.append(time.perf_counter() - began)
         found.verdicts[answer.result] += 1
-        found.batches += answer.batch_size
+        found.summed_batch_sizes += answer.batch_size
         found.stages_ms.update(answer.timing_ms.model_dump())
 
 

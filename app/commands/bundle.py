@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 
 from app.commands.connection import Where, connected
-from app.commands.terminal import DeviceName, one_line_errors, progress_bar
+from app.commands.terminal import SERVICE_ERRORS, DeviceName, progress_bar
 from model.bundle import GOLDEN_FILE, Bundle, check_file, files_of, open_bundle
+from model.commands.complaints import one_line_errors
 
 bundle_cli = typer.Typer(no_args_is_help=True, help="Look at a model bundle and check it.")
 BundleArgument = Annotated[
@@ -27,7 +28,7 @@ def info(bundle: BundleArgument) -> None:
 
     Example: ssvp bundle info ssvp-nano
     """
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         opened = open_bundle(bundle)
     manifest = opened.manifest
     config, golden = manifest.config, manifest.golden
@@ -65,7 +66,7 @@ def verify(
     Example: ssvp bundle verify bundles/ssvp-large --golden
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         opened = open_bundle(bundle)
         _verify_files(opened)
         console.print(f"{opened.path}: all files are as exported, digest {opened.digest}")

@@ -19,6 +19,7 @@ from app.commands.inspections import inspect_all
 from app.commands.pictures import find_pictures
 from app.commands.terminal import (
     ANY_ERROR,
+    SERVICE_ERRORS,
     AsJson,
     BundleName,
     DeviceName,
@@ -26,10 +27,9 @@ from app.commands.terminal import (
     ProductsFile,
     RoiText,
     Url,
-    complain,
-    one_line_errors,
     progress_bar,
 )
+from model.commands.complaints import complain, one_line_errors
 
 _CALLERS = 2  # a line that is running waits for two pictures at most
 _LONGEST_NAME = 256
@@ -64,7 +64,7 @@ def calibrate(
     where = Where(url, api_key_file, bundle, device, products_file)
     files = _good_parts(images, false_reject)
     options: DetectOptions = {"product": product, "roi": roi, "heatmap": "none"}
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         made = asyncio.run(_calibrate(where, files, product, options, false_reject, dry_run))
         if out is not None:
             out.write_text(made.text, encoding="utf-8")
@@ -113,9 +113,8 @@ async def _calibrate(
                 scores.append(_score(result.name, result.inspection))
                 digests.add(result.inspection.model.digest)
                 advance(1)
-        # Of several digests, any one will do: the service refuses scores that are not all of its bundle.
         digest = digests.pop()
-        if digests:
+        if digests:  # the service compares one digest alone with its bundle's
             complain("the service has changed its bundle meanwhile; calibrate again")
             raise typer.Exit(code=ANY_ERROR)
         return await client.calibrate(

@@ -26,6 +26,7 @@ from app.commands.terminal import (
     ALL_OK,
     ANY_ERROR,
     ANY_NG,
+    SERVICE_ERRORS,
     AsJson,
     BundleName,
     DeviceName,
@@ -33,10 +34,9 @@ from app.commands.terminal import (
     ProductsFile,
     RoiText,
     Url,
-    complain,
-    one_line_errors,
     progress_bar,
 )
+from model.commands.complaints import complain, one_line_errors
 
 Callers = Annotated[int, typer.Option(min=1, max=64, help="Images asked for at the same time.")]
 _STYLES = {"OK": "green", "NG": "bold red", "ERROR": "bold yellow"}
@@ -90,7 +90,7 @@ def detect(
         else {p: out / n for p, n in drawn_names(found.files, f".{kind}.png").items()}
     )
     results = _Results(drawn, as_json)
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         if len(found.missing) == len(found.files):  # nothing to load a model for
             for file in found.files:
                 results.take(missing(file))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.settings import PREFIX, Settings, unknown_variables
+from model.commands.complaints import FAILED, complain
 
 
 def list_settings() -> None:
@@ -30,12 +31,11 @@ def list_settings() -> None:
 
 def read_settings() -> Settings:
     """Read the environment; a value that cannot be used ends the process with one line that says why."""
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     for complaint in unknown_variables(os.environ):
-        console.print(f"warning: {complaint}")
+        complain(complaint, "warning")
     try:
         return Settings()
     except ValidationError as error:
         for e in error.errors(include_url=False):
-            console.print(f"error: {PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}")
-        raise typer.Exit(code=2) from None
+            complain(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}")
+        raise typer.Exit(code=FAILED) from None

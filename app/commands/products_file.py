@@ -8,12 +8,12 @@ from typing import Protocol
 
 from app.client.answers import Model, Product, ProductHistory, Products
 from app.products import profile as kept
-from app.products.live import unusable
+from app.products.live import why_unused
 from app.products.store import ProductStore
 from model.bundle import open_bundle
 
 
-class Shelf(Protocol):
+class ProfileStore(Protocol):
     """Where profiles are; `SSVPClient` is one too."""
 
     def products(self) -> Products:
@@ -29,7 +29,7 @@ class Shelf(Protocol):
         ...
 
 
-class FileShelf:
+class FileProfileStore:
     """The profiles of one file.
 
     Args:
@@ -53,7 +53,7 @@ class FileShelf:
         model = Model(
             name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest
         )
-        known = sorted(self._store.products.products.items())
+        known = sorted(self._store.file.products.items())
         return Products(
             bundle=model,
             writable=self._store.why_read_only() is None,
@@ -74,8 +74,7 @@ class FileShelf:
 
 
 def _product(key: str, history: kept.ProductHistory, digest: str) -> Product:
-    profile = history.profile
-    reason = "no version is in use" if profile is None else unusable(profile, digest)
+    profile, reason = history.profile, why_unused(history, digest)
     return Product.model_validate(
         {
             "product": key,

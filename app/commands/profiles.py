@@ -18,17 +18,18 @@ from app.client.answers import ProductHistory, ProductProfile
 from app.commands.connection import CALL_S, read_key
 from app.commands.environment import read_settings
 from app.commands.terminal import (
+    SERVICE_ERRORS,
     AsJson,
     BundleName,
     KeyFile,
     ProductsFile,
     Url,
-    one_line_errors,
 )
+from model.commands.complaints import one_line_errors
 
 if TYPE_CHECKING:
     from app.commands.products_file import (
-        Shelf,
+        ProfileStore,
     )  # scipy takes its time, and `ssvp --help` needs none of it
 
 profiles_cli = typer.Typer(
@@ -49,8 +50,8 @@ def list_profiles(
 
     Example: ssvp profiles list --url http://line3:8080
     """
-    with _shelf(url, api_key_file, products_file, bundle) as shelf:
-        found = shelf.products()
+    with _profile_store(url, api_key_file, products_file, bundle) as store:
+        found = store.products()
     if as_json:
         typer.echo(found.model_dump_json())
         return
@@ -75,8 +76,8 @@ def show(
 
     Example: ssvp profiles show "metal nut" --products-file products.json
     """
-    with _shelf(url, api_key_file, products_file) as shelf:
-        found = shelf.product(product)
+    with _profile_store(url, api_key_file, products_file) as store:
+        found = store.product(product)
     _show(found, as_json=as_json)
 
 
@@ -96,22 +97,22 @@ def rollback(
 
     Example: ssvp profiles rollback "metal nut" --version 1 --url http://line3:8080
     """
-    with _shelf(url, api_key_file, products_file) as shelf:
-        found = shelf.rollback(product, version)
+    with _profile_store(url, api_key_file, products_file) as store:
+        found = store.rollback(product, version)
     _show(found, as_json=as_json)
 
 
 @contextmanager
-def _shelf(
+def _profile_store(
     url: str | None,
     api_key_file: Path | None,
     products_file: Path | None,
     bundle: str | None = None,
-) -> "Iterator[Shelf]":
+) -> "Iterator[ProfileStore]":
     """Yield where the profiles are; what goes wrong there is one line."""
     if url is not None and (products_file is not None or bundle is not None):
         raise typer.BadParameter("--url goes alone: the service has its own file and bundle")
-    with one_line_errors():
+    with one_line_errors(*SERVICE_ERRORS):
         if url is not None:
             from app.client.synchronous import SSVPClient
 
@@ -119,14 +120,14 @@ def _shelf(
             with SSVPClient(url, api_key=key, timeout_s=CALL_S, retries=1) as client:
                 yield client
         else:
-            from app.commands.products_file import FileShelf
+            from app.commands.products_file import FileProfileStore
 
             settings = read_settings()
             path = products_file or settings.products_file
             if path is None or not path.exists():
                 where = "say where the profiles are: --url or --products-file"
                 raise typer.BadParameter(where if path is None else f"there is no file {path}")
-            yield FileShelf(path, bundle or settings.bundle)
+            yield FileProfileStore(path, bundle or settings.bundle)
 
 
 def _show(found: ProductHistory, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the commands share of the terminal: progress, complaints, and the options they have in common.
+"""What the commands share of the terminal: progress, what they expect to fail, and the options in common.
 
 Knows typer and rich; knows nothing of inspections. What is asked for goes to standard output, all else to
 standard error, so that a pipe gets the answer alone.
@@ -20,8 +20,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from app.client.errors import SSVPError
+from app.errors import ServiceError, StartError
+from model.bundle import BundleError
+from model.commands.complaints import FAILED
+
 # Exit codes of commands that inspect.
-ALL_OK, ANY_NG, ANY_ERROR = 0, 1, 2
+ALL_OK, ANY_NG, ANY_ERROR = 0, 1, FAILED
+# What a person can do something about.
+SERVICE_ERRORS = (SSVPError, ServiceError, StartError, BundleError, OSError)
 
 Url = Annotated[
     str | None,
@@ -47,26 +54,6 @@ RoiText = Annotated[
     str | None, typer.Option("--roi", help="x,y,width,height: inspect only this part.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
-
-
-def complain(text: str, kind: str = "error") -> None:
-    """Write one line to standard error."""
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{kind}: {text}", style="red" if kind == "error" else "yellow")
-
-
-@contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End a command with the message of an error that a person can do something about, and exit code 2."""
-    from app.client.errors import SSVPError
-    from app.errors import ServiceError
-    from model.bundle import BundleError
-
-    try:
-        yield
-    except (SSVPError, ServiceError, BundleError, OSError) as error:
-        complain(str(error))
-        raise typer.Exit(code=ANY_ERROR) from None
 
 
 @contextlib.contextmanager

@@ -96,6 +96,13 @@ class Batcher:
         """Whether every worker thread runs."""
         return all(thread.is_alive() for thread in self._threads)
 
+    @property
+    def computing_s(self) -> float:
+        """For how long the oldest batch has been computed; 0 while none is."""
+        with self._condition:
+            since = min((b.since for b in self._computing.values()), default=math.inf)
+        return max(0.0, time.perf_counter() - since)
+
     async def start(self) -> None:
         """Start the first worker, wait until it has warmed up the runtime, start the others.
 
@@ -147,6 +154,12 @@ class Batcher:
         if left := self._abandon():
             logger.error("%d images were not finished within %.0f s", len(left), timeout_s)
             self._resolve(left)
+
+    def give_up(self) -> None:
+        """Fail every query with `DeviceLostError`: a device that hangs will compute none of them."""
+        with self._condition:
+            self._refusal = DeviceLostError
+        self._resolve(self._abandon())
 
     def _join(self, timeout_s: float) -> None:
         end = time.perf_counter() + timeout_s

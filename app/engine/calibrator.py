@@ -74,7 +74,7 @@ async def _score_all(
     async def one(part: GoodPart) -> NamedScore:
         async with places:
             try:
-                return NamedScore(part.name, await _score(engine, await part.read(), product, roi))
+                return NamedScore(part.name, await _score(engine, await _read(part), product, roi))
             except (RequestError, InferenceError) as error:
                 raise CalibrationImageError(f"{part.name}: {error}") from error
 
@@ -90,6 +90,14 @@ async def _score_all(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read(part: GoodPart) -> bytes:
+    """Read one picture; where the line's requests wait for the same share, wait behind them."""
+    while True:
+        with contextlib.suppress(QueueFullError):
+            return await part.read()
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _score(engine: Engine, image: bytes, product: str, roi: Box | None) -> float:

@@ -16,7 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from app.engine.formats import ImageFormat, recognise
 from app.engine.headers import shrinks, webp_size
-from app.engine.plugins import depth_bits, is_inverted, open_image
+from app.engine.plugins import depth_bits, is_inverted, is_misread, open_image
 from app.engine.regions import Size
 from app.errors import (
     FormatRefusedError,
@@ -128,7 +128,14 @@ def _check_single_frame(image: ImageFile) -> None:
 
 
 def _check_depth(image: ImageFile, data: bytes) -> None:
-    """Refuse what Pillow would cut to each value's high byte: of 12-bit colour, 4 bits would be left."""
+    """Refuse what Pillow would cut to each value's high byte: of 12-bit colour, 4 bits would be left.
+
+    And what it would turn round: bright values would come out darker than black.
+    """
+    if is_misread(image):
+        raise FormatRefusedError(
+            "signed values of 8 bits and unsigned ones of 32 are refused; send unsigned grey of 8 or 16 bits"
+        )
     if image.mode not in _DEEP_MODES and (bits := depth_bits(image, data)) > 8:
         raise FormatRefusedError(
             f"{bits} bits a channel are accepted in plain grey only; send colour, and grey with "
@@ -142,6 +149,12 @@ def _to_rgb(image: Image.Image, inverted: bool) -> Image.Image:
         return Image.fromarray(255 - grey if inverted else grey).convert("RGB")
     if image.has_transparency_data:
         opaque = image.convert("RGBA")
+        if (
+            opaque.getchannel("A").getextrema()[1] == 0
+        ):  # a camera's fourth byte, saved as if it were alpha
+            raise FormatRefusedError(
+                "every pixel is transparent; send the picture without an alpha channel"
+            )
         white = Image.new("RGBA", opaque.size, "white")
         return Image.alpha_composite(white, opaque).convert("RGB")
     return image.convert("RGB")

@@ -1,7 +1,7 @@
 """Images that a camera PC wrote and a PLC refers to.
 
 Knows files below the allowed folders; tells nobody whether there are others. A share that no longer answers
-holds up whoever has files looked for on it, until their deadline, and nobody else.
+holds up whoever has files looked for on it, until their deadline, and nobody else: it never has all places.
 """
 
 import asyncio
@@ -10,13 +10,19 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
-from app.errors import BodyTooLargeError, DeadlinePassedError, ImagePathError, ParameterError
+from app.errors import (
+    BodyTooLargeError,
+    DeadlinePassedError,
+    ImagePathError,
+    ParameterError,
+    QueueFullError,
+)
 
 T = TypeVar("T")
 READERS, FINDERS = 8, 2  # of each root
@@ -27,9 +33,21 @@ OPEN_FILES = Path("/proc/self/fd")
 class _Share:
     """One root, with the threads that may be busy, or stuck, below it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, most_waiting: int) -> None:
         self.root = root
         self.readers, self.finders = asyncio.Semaphore(READERS), asyncio.Semaphore(FINDERS)
+        self._most_waiting, self._waiting = most_waiting, 0
+
+    @contextlib.contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Count in somebody who waits for a file, or refuse; a thread that is stuck is nobody's any more."""
+        if self._waiting >= self._most_waiting:
+            raise QueueFullError(f"{self._waiting} requests wait for files of that folder already")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
 
 class ImageFiles:
@@ -42,10 +60,13 @@ class ImageFiles:
     Args:
         roots: folders that may be read from, subfolders included; none: no file is read.
         limit_bytes: largest file.
+        places: how many requests are served at once. Each root may have its share of them waiting; as large a
+            one is left for those who send pictures, though all roots be dead.
     """
 
-    def __init__(self, roots: Sequence[Path], limit_bytes: int) -> None:
-        self._shares = [_Share(root) for root in roots]
+    def __init__(self, roots: Sequence[Path], limit_bytes: int, places: int) -> None:
+        most_waiting = max(1, places // (len(roots) + 1))
+        self._shares = [_Share(root, most_waiting) for root in roots]
         self._limit_bytes = limit_bytes
 
     async def read(self, path: str, deadline: float) -> bytes:
@@ -57,6 +78,7 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here.
+            QueueFullError: as many wait for the root's files as may.
             DeadlinePassedError: it was not read in time.
             ImagePathError: there is no such file in any root, or what is there is no plain file.
             BodyTooLargeError: the file is larger than the limit.
@@ -64,7 +86,9 @@ class ImageFiles:
         self._refuse_without_roots()
         for share in self._shares_of(Path(path)):
             work = partial(read_image_file, path, share.root, self._limit_bytes)
-            if (found := await _on_thread(share.readers, work, deadline)) is not None:
+            with share.waited_for():
+                found = await _on_thread(share.readers, work, deadline)
+            if found is not None:
                 return found
         raise ImagePathError("there is no image at that path below the allowed folders")
 

@@ -51,7 +51,7 @@ class Order:
         heatmap: which heat map to draw.
         roi: the part of the image that is inspected; None is all of it.
         deadline: `time.perf_counter()` value after which nobody waits for the verdict.
-        urgent: enter a full queue too, at its head.
+        urgent: have the next thread of each stage, and enter a full queue too, at its head.
         basis: what decides, where that was found before; several images of a request share it.
         counts: whether the score is one of the line's, whose drift is watched.
     """
@@ -150,7 +150,7 @@ class Inspector:
 
     def basis(self, product: str, roi: Box | None) -> Basis:
         """Find what decides a product's parts now."""
-        area = None if roi is None else f"{roi.x},{roi.y},{roi.width},{roi.height}"
+        area = None if roi is None else str(roi)
         return self._products.basis(product, area, self._model.digest)
 
     async def inspect(self, order: Order) -> Inspection:
@@ -174,7 +174,8 @@ class Inspector:
     async def _inspect(self, order: Order) -> Inspection:
         started = time.perf_counter()
         basis = order.basis or self.basis(order.product, order.roi)
-        opened = await self._threads.run(Stage.OPEN, order.deadline, lambda: self._open(order))
+        turn = -math.inf if order.urgent else order.deadline
+        opened = await self._threads.run(Stage.OPEN, turn, lambda: self._open(order))
         decoded = time.perf_counter()
         # Of what is left at most half is kept for drawing: a stale mean must not refuse for ever.
         drawn = (order.heatmap.kind, opened.picture is None)
@@ -184,7 +185,7 @@ class Inspector:
         computed = time.perf_counter()
         verdict = await self._threads.run(
             Stage.CONCLUDE,
-            order.deadline,
+            turn,
             lambda: self._conclude(order, opened, basis, scored.prediction),
         )
         concluded = time.perf_counter()
@@ -274,7 +275,6 @@ def _inspected(roi: Box | None, image: Size) -> Box:
         return Box(0, 0, image.width, image.height)
     if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
         raise ParameterError(
-            f"roi: {roi.x},{roi.y},{roi.width},{roi.height} does not lie in an image of "
-            f"{image.width} x {image.height} px"
+            f"roi: {roi} does not lie in an image of {image.width} x {image.height} px"
         )
     return roi

@@ -19,6 +19,7 @@ from app.engine.golden import GoldenFinding, inspect_golden
 from app.engine.inspector import Inspector
 from app.engine.waiting import BatchLimits
 from app.errors import (
+    DeviceLostError,
     DrainingError,
     NotReadyError,
     QueueFullError,
@@ -34,6 +35,8 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 FIRST_GOLDEN_S = 60.0
+# What takes longer never ends: a batch of ssvp-large may take 80 s on two cores, compiling takes minutes.
+HUNG_S, WARM_UP_S = 300.0, 3600.0
 
 
 class State(StrEnum):
@@ -75,7 +78,8 @@ class Engine:
     """Owns the runtime, its worker and its threads for the life of the process.
 
     Attributes:
-        on_failure: called if the start fails or the worker dies; a process that cannot serve should end.
+        on_failure: called if the start fails, the worker dies or the device hangs; a process that cannot serve
+            should end.
     """
 
     def __init__(
@@ -134,7 +138,7 @@ class Engine:
             UnavailableError: one of its leaves.
         """
         self._ready_inspector()
-        limit = self._settings.queue_size + self._settings.max_batch
+        limit = self._settings.places
         if self._inflight >= limit:
             raise QueueFullError(f"{limit} requests are being served already")
 
@@ -214,7 +218,10 @@ class Engine:
         self._runtime, self._model = runtime, runtime.info
         self._batcher = self._new_batcher(runtime)
         self._reason = "the model is warming up"
-        await self._batcher.start()
+        try:
+            await asyncio.wait_for(self._batcher.start(), WARM_UP_S)
+        except TimeoutError:
+            raise StartError(f"the model was not warm within {WARM_UP_S:g} s") from None
         settings = self._settings
         self._inspector = Inspector(
             runtime,
@@ -231,6 +238,9 @@ class Engine:
             half = self._settings.golden_interval_s / 2
             golden, limit_s = self._model.golden, self._golden_limit_s()
             self._judge(await inspect_golden(self._inspector, golden, limit_s))
+            if self._batcher.computing_s > HUNG_S:
+                self._batcher.give_up()
+                raise DeviceLostError(f"the device hangs: one batch takes more than {HUNG_S:g} s")
             await asyncio.sleep(max(0.0, began + half - time.perf_counter()))
 
     def _new_batcher(self, runtime: Runtime) -> Batcher:
@@ -267,7 +277,7 @@ class Engine:
     def _watch_ended(self, watch: asyncio.Task[None]) -> None:
         if watch.cancelled() or (error := watch.exception()) is None:
             return
-        expected = isinstance(error, StartError)
+        expected = isinstance(error, StartError | DeviceLostError)
         logger.error("the engine failed: %s", error, exc_info=None if expected else error)
         self._fail("the engine failed; the log says why")
 

@@ -23,6 +23,7 @@ from app.engine.headers import check_jpeg, check_png, check_tiff, png_depth, rea
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _WHITE_IS_ZERO = 0
+_UNSIGNED, _SIGNED = 1, 2
 
 
 class _OrientationOnly(ImageFile):
@@ -104,6 +105,15 @@ def depth_bits(image: ImageFile, data: bytes) -> int:
     if isinstance(image, TiffImageFile):
         return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
     return 8
+
+
+def is_misread(image: ImageFile) -> bool:
+    """Tell whether Pillow takes a TIFF's values for others: bytes for unsigned, or 32 bits for signed."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    bits = max(image.tag_v2.get(Tag.BitsPerSample, (1,)))
+    kind = max(image.tag_v2.get(Tag.SampleFormat, (_UNSIGNED,)))
+    return (bits, kind) in ((8, _SIGNED), (32, _UNSIGNED))
 
 
 def is_inverted(image: ImageFile) -> bool:

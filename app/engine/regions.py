@@ -5,6 +5,7 @@ Knows the anomaly map and the image's size; knows no files and no colours.
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,30 @@ class Size:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels; `x`, `y` is its upper left corner."""
+    """A rectangle in pixels; `x`, `y` is its upper left corner.
+
+    Its text is `x,y,width,height` without blanks: two boxes are the same if their texts are.
+    """
 
     x: int
     y: int
     width: int
     height: int
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `x,y,width,height`, with or without blanks.
+
+        Raises:
+            ValueError: these are not four numbers, or the box is empty.
+        """
+        x, y, width, height = (int(part) for part in text.split(","))
+        if not width or not height:
+            raise ValueError("width and height must be 1 or more")
+        return cls(x, y, width, height)
 
 
 @dataclass(frozen=True)

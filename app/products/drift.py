@@ -14,7 +14,6 @@ parts out would blind it to the very drift that matters, towards rejects; and a 
 only the highest bin.
 """
 
-import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
@@ -116,8 +115,3 @@ class DriftWatch:
         p, q = (self._live + _HALF) / (size + bins * _HALF), self._expected
         psi = float(((p - q) * np.log(p / q)).sum())
         return Drift(psi, (1 / self._count + 1 / size) * self._quantile)
-
-
-def expected_without_drift(bins: int, good: int, live: int) -> float:
-    """Return the index' mean when nothing has changed."""
-    return (bins - 1) * (1 / good + 1 / live) if good and live else math.inf

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.products.drift import Bins, Drift, DriftWatch
-from app.products.profile import ProductProfile, product_key
+from app.products.profile import ProductHistory, ProductProfile, product_key
 from app.products.store import ProductStore
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Products:
             roi: `x,y,width,height` of the request; None is the whole image.
             digest: of the bundle that scores.
         """
-        history = self.store.products.of(product)
+        history = self.store.file.of(product)
         if history is None:
             return Basis()
         label, profile = product_key(product), history.profile
@@ -122,7 +122,7 @@ class Products:
         Args:
             digest: of the loaded bundle; None before there is one.
         """
-        for label, history in self.store.products.products.items():
+        for label, history in self.store.file.products.items():
             profile = history.profile
             if profile is not None and digest is not None:
                 kept = self._watches.get(label)
@@ -136,6 +136,11 @@ class Products:
         watch = DriftWatch(Bins(profile.quantiles, profile.shares), profile.n)
         self._watches[label] = (profile, watch)
         return watch
+
+
+def why_unused(history: ProductHistory, digest: str) -> str | None:
+    """Say why no profile of a product decides for a bundle; None where one does."""
+    return "no version is in use" if history.profile is None else unusable(history.profile, digest)
 
 
 def unusable(profile: ProductProfile, digest: str) -> str | None:

@@ -3,9 +3,10 @@
 Knows the JSON of the products file and its rules; knows neither where it lies nor who changes it.
 """
 
+import unicodedata
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -13,7 +14,12 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 def product_key(product: str) -> str:
-    """Return the name under which a product is found: blanks collapsed, case folded."""
+    """Return the name under which a product is found: blanks collapsed, case folded, accents composed (NFC)."""
+    # Unicode 3.13, D145: decomposed first, for folding depends on the order of marks.
+    return unicodedata.normalize("NFC", _folded(unicodedata.normalize("NFD", product)))
+
+
+def _folded(product: str) -> str:
     return " ".join(product.split()).casefold()
 
 
@@ -49,6 +55,8 @@ class ProductProfile(_Frozen):
         quantiles: scores that cut the good parts into the bins in which drift is counted, ascending.
         shares: what part of the good parts fell into each bin, one more than there are cuts.
         warnings: what looked wrong, in words.
+        replaces: version that decided when this one was saved, 0: the bundle's threshold; None: not known, in
+            old files.
     """
 
     product: Annotated[str, Field(min_length=1, max_length=128)]
@@ -63,6 +71,7 @@ class ProductProfile(_Frozen):
     quantiles: tuple[Share, ...]
     shares: tuple[Share, ...]
     warnings: tuple[str, ...]
+    replaces: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _bins_belong_together(self) -> Self:
@@ -109,6 +118,17 @@ class ProductsFile(_Frozen):
 
     schema_version: Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = SCHEMA_VERSION
     products: dict[str, ProductHistory] = Field(default_factory=dict)
+
+    @field_validator("products", mode="before")
+    @classmethod
+    def _compose_keys(cls, value: object) -> object:
+        """Take the keys of old files, whose accents stand as they were sent."""
+        if not isinstance(value, dict):
+            return value
+        composed = {product_key(k) if k == _folded(k) else k: found for k, found in value.items()}
+        if len(composed) < len(value):  # whose threshold decides is not ours to choose
+            raise ValueError("one product stands twice, its accents in two encodings; leave one")
+        return composed
 
     @model_validator(mode="after")
     def _keys_are_the_products(self) -> Self:

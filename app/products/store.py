@@ -69,7 +69,7 @@ class ProductStore:
             raise StartError(f"products file: {error}") from None
 
     @property
-    def products(self) -> ProductsFile:
+    def file(self) -> ProductsFile:
         """What the file held when it was last read."""
         return self._known
 
@@ -119,7 +119,7 @@ class ProductStore:
         return Saved(numbered, changed.text(), None)
 
     def rollback(self, product: str, version: int | None) -> ProductHistory:
-        """Let another version decide; 0 is none of them, None the one before.
+        """Let another version decide; 0 is none of them, None the one that the current one replaced.
 
         Raises:
             ProductUnknownError: there is no such product or version.
@@ -209,7 +209,9 @@ def _with_profile(
     known: ProductsFile, profile: ProductProfile
 ) -> tuple[ProductsFile, ProductProfile]:
     before = known.of(profile.product) or ProductHistory(current=None, history=())
-    numbered = profile.model_copy(update={"version": before.next_version})
+    numbered = profile.model_copy(
+        update={"version": before.next_version, "replaces": before.current or 0}
+    )
     kept = (*before.history, numbered)[-KEPT_VERSIONS:]
     changed = ProductHistory(current=numbered.version, history=kept)
     return known.with_history(profile.product, changed), numbered
@@ -223,12 +225,20 @@ def _unsaved(known: ProductsFile, profile: ProductProfile, reason: str) -> Saved
 def _rolled_back(found: ProductHistory, version: int | None) -> ProductHistory:
     versions = [profile.version for profile in found.history]
     if version is None:
-        earlier = [number for number in versions if number < (found.current or 0)]
-        if not earlier:
-            raise RollbackError(
-                "there is no version before this one; version 0 takes the bundle's threshold"
-            )
-        version = earlier[-1]
+        version = _before(found, versions)
     if version and version not in versions:
         raise ProductUnknownError(f"there is no version {version}; there are {versions}")
     return ProductHistory(current=version or None, history=found.history)
+
+
+def _before(found: ProductHistory, versions: list[int]) -> int:
+    """Return what the current version replaced; where that is not known or not kept, the next lower one."""
+    replaced = None if found.profile is None else found.profile.replaces
+    if replaced in versions:
+        return replaced
+    earlier = [number for number in versions if number < (found.current or 0)]
+    if replaced == 0 or not earlier:
+        raise RollbackError(
+            "there is no version before this one; version 0 takes the bundle's threshold"
+        )
+    return earlier[-1]

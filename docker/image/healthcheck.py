@@ -5,11 +5,18 @@ import os
 import sys
 
 TIMEOUT_S = 4.0
+# Where a service that listens on all of a machine's addresses answers the machine itself.
+LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
-def ready(port: int) -> bool:
-    """Ask /readyz on this machine."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+def address(host: str) -> str:
+    """Return where a service that listens on that address answers."""
+    return LOOPBACK.get(host, host)
+
+
+def ready(host: str, port: int) -> bool:
+    """Ask /readyz there."""
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -20,4 +27,5 @@ def ready(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not ready(int(os.environ.get("SSVP_PORT", "8080"))))
+    where = address(os.environ.get("SSVP_HOST", ""))
+    sys.exit(not ready(where, int(os.environ.get("SSVP_PORT", "8080"))))

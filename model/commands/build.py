@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.commands.options import Device, one_line_errors
+from model.commands.complaints import one_line_errors
+from model.commands.options import Device, making_errors
 
 build_cli = typer.Typer(no_args_is_help=True, help="Build bundles that need no training.")
 
@@ -30,7 +31,7 @@ def static(
     from model.devices import device_named
     from model.export import export_measured
 
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         where = device_named(device)
         config = static_config(load_config(towers))
         model = load_untrained(towers, config).eval()

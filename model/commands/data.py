@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from model.commands.complaints import complain, one_line_errors
 from model.commands.options import Seed, Split, progress_bar
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def prepare(
         raise typer.BadParameter(f"{out} does not end in .jsonl")
     if product is not None and name != "folder":
         raise typer.BadParameter(f"--product is for a folder of your own; {name} has names")
-    try:
+    with one_line_errors(DataLayoutError, OSError):
         found = SETS[name].prepare(folder)
         rows = [row for row in found if split in (row.split, "all")]
         if not rows:
@@ -57,15 +58,14 @@ def prepare(
         if product is not None:
             rows = [replace(row, product=product) for row in rows]
         write_manifest_rows(rows, out)
-    except (DataLayoutError, OSError) as error:
-        _fail(str(error))
     Console().print(_table(rows))
     complaint = SETS[name].complaint(found)
     if complaint is not None and split != "train":
-        _warn(complaint)
+        complain(complaint, "warning")
     without = sum(not row.has_pixel_truth for row in rows)
     if without:
-        _warn(f"{without} anomalous images have no mask; they count for image-level figures only")
+        text = f"{without} anomalous images have no mask; they count for image-level figures only"
+        complain(text, "warning")
 
 
 @data_cli.command()
@@ -133,17 +133,6 @@ def _table(rows: "Sequence[ManifestRow]") -> Table:
     table.add_section()
     table.add_row("all", "", *(str(n) for c in totals for n in (c.normal, c.anomalous)))
     return table
-
-
-def _warn(text: str) -> None:
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-    console.print(f"warning: {text}", style="yellow")
-
-
-def _fail(text: str) -> NoReturn:
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-    console.print(f"error: {text}", style="red")
-    raise typer.Exit(code=2)
 
 
 @data_cli.command()

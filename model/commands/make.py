@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from model.commands.complaints import one_line_errors
 from model.commands.options import (
     Change,
     Data,
@@ -17,7 +18,7 @@ from model.commands.options import (
     Workers,
     changed,
     config_of,
-    one_line_errors,
+    making_errors,
     preset_named,
     progress_bar,
 )
@@ -57,7 +58,7 @@ def pretrain(
     phases = None if half_size is None else phases_of(half_size)
     asked = {"steps": steps, "learning_rate": learning_rate, "phases": phases}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         where = device_named(device)
         if processes is None:  # a fixed number, so that every CPU trains the same model
             processes = 4 if where.type == "cpu" else 1
@@ -118,7 +119,7 @@ def train(
         cache=cache,
         save_every_s=save_every_s,
     )
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         run_folder = out or Path("runs") / request.config.name
         run_training(request, run_folder, device_named(device), progress_bar)
 
@@ -140,7 +141,7 @@ def export(
     from model.devices import device_named
     from model.export import export_measured
 
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         where = device_named(device)
         model, history = load_model(run), load_history(run)
         export_measured(model, bundle, version, pairs, history, where, Console(stderr=True))

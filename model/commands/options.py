@@ -71,19 +71,12 @@ def changed(config: SSVPConfig, changes: Sequence[str] | None) -> SSVPConfig:
         raise typer.BadParameter(str(error)) from None
 
 
-@contextmanager
-def one_line_errors(*others: type[Exception]) -> Iterator[None]:
-    """End a command with the message of an error a person can do something about, without a traceback."""
+def making_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that a person who makes models can do something about."""
     from model.data.row import DataLayoutError
     from model.runs import OtherRecipeError
 
-    ours = (DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError)
-    expected: tuple[type[Exception], ...] = (*ours, *others)
-    try:
-        yield
-    except expected as error:
-        Console(stderr=True, soft_wrap=True, markup=False).print(f"error: {error}", style="red")
-        raise typer.Exit(code=1) from None
+    return DataLayoutError, OtherRecipeError, FileNotFoundError, ValueError
 
 
 @contextmanager

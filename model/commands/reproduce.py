@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model.commands.complaints import one_line_errors
 from model.commands.options import (
     Change,
     Device,
     Workers,
     changed,
     config_of,
-    one_line_errors,
+    making_errors,
     progress_bar,
 )
 
@@ -64,7 +65,7 @@ def reproduce(
     if not pairs:
         raise typer.BadParameter(f"{data} lacks the manifests of table {table}: visa.jsonl, ...")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    with one_line_errors():
+    with one_line_errors(*making_errors()):
         setup = ExperimentSetup(
             towers=towers,
             config=changed(config_of(config, towers), change),

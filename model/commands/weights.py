@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.commands.options import Change, changed, one_line_errors, preset_named
+from model.commands.complaints import one_line_errors
+from model.commands.options import Change, changed, making_errors, preset_named
 
 
 def fetch(
@@ -34,6 +35,6 @@ def fetch(
     config = changed(preset_named(preset), change)
     folder = out or Path("runs") / f"{preset}-towers"
     console = Console(stderr=True, soft_wrap=True, markup=False)
-    with one_line_errors(WeightsError):
+    with one_line_errors(*making_errors(), WeightsError):
         fetch_towers(config, folder, clip_file, dino_file, console.print)
     console.print(f"wrote {folder}")

@@ -68,6 +68,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             return np.repeat((255 - grey if inverted else grey)[:, :, None], 3, axis=2)  # [H, W, 3]
         if upright.has_transparency_data:
             opaque = upright.convert("RGBA")
+            if opaque.getchannel("A").getextrema()[1] == 0:  # refused by the service too
+                raise DataLayoutError(f"{path} is transparent all over")
             white = Image.new("RGBA", opaque.size, "white")
             upright = Image.alpha_composite(white, opaque)
         return np.array(upright.convert("RGB"))

@@ -144,6 +144,37 @@ def test_a_bundle_that_cannot_be_used_ends_the_start(
     assert "Traceback" not in done.stderr
 
 
+_HUNG = """
+import atexit, threading
+from app import cli, main
+from app.engine import lifecycle
+from tests.fakes import FakeRuntime
+
+lifecycle.FIRST_GOLDEN_S = lifecycle.HUNG_S = 0.2
+runtime = FakeRuntime()
+runtime.gate.clear()
+main.load_runtime = lambda settings: runtime
+atexit.register(threading.Event().wait)  # as a driver waits for its device
+cli.cli(["serve"])
+"""
+
+
+def test_a_device_that_hangs_ends_the_process() -> None:
+    """With an error, so that it is started anew, though neither its thread nor its driver returns."""
+    settings = {"SSVP_PORT": "0", "SSVP_HOST": "127.0.0.1", "SSVP_GRACE_TIME_S": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", _HUNG],
+        env=os.environ | settings | {"SSVP_GOLDEN_INTERVAL_S": "0.2"},
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the device hangs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_port_in_use_ends_the_start() -> None:
     """Not a service that runs and cannot be reached."""
     with socket.socket() as taken:

@@ -126,17 +126,13 @@ def test_page_has_no_inline_script_and_makes_no_markup_of_text() -> None:
 
 def test_every_error_of_the_service_has_plain_words() -> None:
     """The page knows each code that a caller of detect, calibrate or rollback can meet."""
-    from app.errors import ServiceError, StartError
-
-    def leaves(kind: type[ServiceError]) -> list[type[ServiceError]]:
-        below = kind.__subclasses__()
-        return [leaf for sub in below for leaf in leaves(sub)] if below else [kind]
+    from app.errors import ServiceError
 
     words = (FOLDER / "problems.js").read_text()
-    others = {"client_gone", "image_path_unknown", StartError.code}
+    others = {"client_gone", "image_path_unknown"}
     missing = {
         kind.code
-        for kind in leaves(ServiceError)
+        for kind in ServiceError.leaves()
         if kind.code not in others and f"\n  {kind.code}: [" not in words
     }
     assert missing == set()

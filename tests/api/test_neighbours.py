@@ -3,8 +3,10 @@
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,10 +62,27 @@ async def test_too_much_arriving_at_once_is_refused_not_stored() -> None:
         assert (await service.client.post(URL, content=PNG[:999])).status_code != 503
 
 
+async def test_pictures_read_by_path_count_like_bodies(tmp_path: Path) -> None:
+    """Waiting for their turn they are as large in memory: nine of the largest size are one too many."""
+    picture = encode(grey(200), "BMP")
+    (tmp_path / "a.bmp").write_bytes(picture)
+    runtime = FakeRuntime()
+    settings = Settings(image_roots=(tmp_path,), max_body_bytes=len(picture))
+    async with serving(runtime, settings=settings) as service:
+        runtime.gate.clear()
+        query = {"image_path": "a.bmp"}
+        asked = [asyncio.create_task(service.client.post(URL, params=query)) for _ in range(9)]
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result().json()["code"] for task in done] == ["queue_full"]
+        runtime.gate.set()
+        assert {(await task).status_code for task in waiting} == {200}
+        assert (await service.client.post(URL, params=query)).status_code == 200
+
+
 async def test_a_dead_share_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reads that never return end in 504 at their deadline; bodies are inspected meanwhile."""
+    """Half of the places wait for it and end in 504, the others are refused; bodies are inspected meanwhile."""
     hang, real = threading.Event(), image_files.read_image_file
 
     def read(*arguments: object) -> bytes | None:
@@ -78,7 +97,7 @@ async def test_a_dead_share_holds_up_nobody_else(
         hanging = asyncio.gather(*files)
         answer = await service.client.post(URL, params={"deadline_ms": "5000"}, content=PNG)
         assert answer.status_code == 200
-        assert {a.status_code for a in await hanging} == {504}
+        assert Counter(a.status_code for a in await hanging) == {504: 36, 503: 24}
         hang.set()
         await asyncio.sleep(0)
         query["deadline_ms"] = "5000"
@@ -135,6 +154,34 @@ async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
         assert answer.json()["sequence"] == -17
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("deadline_ms", ["5_000", "\t5000", "+5000", "٥٠٠٠", "5e3"]),
+        ("heatmap_size", ["5_12", "512\n", "५१२"]),
+        ("threshold", ["1_0e-2", "0 .5", "+0.5", "٠.٥", "0,5", "nan", "0x1p-1"]),
+        ("roi", ["1_0,0,20,20", "٠,٠,٢٠,٢٠"]),
+    ],
+)
+async def test_a_number_is_plain_or_an_error(name: str, values: list[str]) -> None:
+    """What one reader takes for a number and another for something else is refused, wherever it stands."""
+    async with serving() as service:
+        for value in values:
+            query = await service.client.post(URL, params={name: value}, content=PNG)
+            form = await service.client.post(URL, data={name: value}, files={"image": PNG})
+            for answer in (query, form):
+                assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+
+
+@pytest.mark.parametrize("threshold", ["0.5", ".5", "5e-1", "0.50", "  0.5 "])
+async def test_plain_numbers_are_taken(threshold: str) -> None:
+    """As languages write them, and as PLCs do, which pad numbers with blanks."""
+    async with serving() as service:
+        query = {"threshold": threshold, "deadline_ms": "5000", "heatmap_size": "64"}
+        answer = await service.client.post(URL, params=query, content=PNG)
+        assert (answer.status_code, answer.json()["threshold"]) == (200, 0.5)
+
+
 async def test_a_batch_that_takes_too_long_to_write_is_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,6 +199,36 @@ async def test_a_batch_that_takes_too_long_to_write_is_late(
         files = [("image", ("a.png", PNG))]
         answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "late"),
+    [(504, "deadline_passed", 2), (500, "internal", 0)],
+    ids=["late", "a bug"],
+)
+async def test_verdicts_that_are_lost_with_their_batch_count_as_none(
+    status: int, code: str, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both images were inspected, but nobody was told; the broken third keeps its own reason."""
+    from app.api.routes import batch
+
+    def dumps(_: object) -> str:
+        if status == 500:
+            raise ValueError("a bug")
+        threading.Event().wait(0.5)
+        return "{}"
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "json", SimpleNamespace(dumps=dumps))
+        files = [("image", ("a.png", data)) for data in (PNG, PNG, b"no picture")]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert answer.status_code == status
+        text = (await service.client.get("/metrics")).text
+    assert f'ssvp_requests_total{{outcome="{code}"}} 2.0' in text
+    assert 'ssvp_requests_total{outcome="image_unrecognised"} 1.0' in text
+    assert f"ssvp_deadline_missed_total {late}.0" in text
+    for result in ("OK", "NG"):
+        assert f'ssvp_verdicts_total{{product="other",result="{result}"}} 0.0' in text
 
 
 async def test_large_bodies_count_until_they_are_answered() -> None:

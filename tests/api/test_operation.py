@@ -126,4 +126,3 @@ async def test_counts_begin_at_zero(service: Service) -> None:
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
     ):
         assert series in text
-    assert "start_failed" not in text

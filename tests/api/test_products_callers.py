@@ -3,9 +3,11 @@
 import asyncio
 import os
 
+import httpx
 import pytest
 
 from app.engine.calibrator import AT_ONCE, MOST_CALIBRATIONS
+from app.main import BODIES_AT_ONCE, CALIBRATIONS_AT_ONCE
 from app.settings import Settings
 from tests.conftest import Service, serving, until
 from tests.fakes import FakeRuntime, encode, grey
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.anyio
     [
         ({"origin": "http://elsewhere.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "http://ssvp:81"}, 403),
         ({"origin": "http://ssvp", "sec-fetch-site": "cross-site"}, 403),
         ({"origin": "http://ssvp", "sec-fetch-site": "same-site"}, 403),
@@ -96,3 +99,26 @@ async def test_calibrations_leave_the_line_its_places() -> None:
         answers = [await task for task in tasks]
     assert [a.status_code for a in answers].count(200) == MOST_CALIBRATIONS
     assert {a.json()["code"] for a in answers if a.status_code != 200} == {"queue_full"}
+
+
+async def test_waiting_calibrations_leave_the_line_room_for_its_pictures() -> None:
+    """Two of the largest size may be under way, a third is refused; the line has all of its own room."""
+    url = f"{NUT}/calibrate?false_reject=0.05"
+    size = len(httpx.Request("POST", "http://ssvp", files=form(GOOD)).read())
+    picture = encode(grey(200)).ljust(size, b"\0")
+    runtime = FakeRuntime()
+    async with serving(runtime, settings=Settings(max_body_bytes=size)) as service:
+        runtime.gate.clear()
+        calibrations = [
+            asyncio.create_task(service.client.post(url, files=form(GOOD))) for _ in range(9)
+        ]
+        await until(lambda: sum(task.done() for task in calibrations) == 7)
+        parts = [
+            asyncio.create_task(service.client.post("/v1/detect", content=picture))
+            for _ in range(BODIES_AT_ONCE)
+        ]
+        await until(lambda: service.engine.snapshot().inflight == AT_ONCE + BODIES_AT_ONCE)
+        runtime.gate.set()
+        assert {(await part).status_code for part in parts} == {200}
+        answered = sorted([(await task).status_code for task in calibrations])
+        assert answered == [200] * CALIBRATIONS_AT_ONCE + [503] * 7

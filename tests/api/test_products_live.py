@@ -34,6 +34,14 @@ async def test_drift_of_the_line_shows_in_metrics_and_once_in_the_log(
     assert len([r for r in caplog.records if "drifted" in r.message]) == 1
 
 
+async def test_verdicts_of_a_calibrated_product_begin_at_zero(kept: Service) -> None:
+    """Its first NG after a start is an increase for Prometheus, not a series that begins."""
+    await kept.client.post(f"{NUT}/calibrate", json=scores(GOOD))
+    text = (await kept.client.get("/metrics")).text
+    for result in ("OK", "NG"):
+        assert f'ssvp_verdicts_total{{product="metal nut",result="{result}"}} 0.0' in text
+
+
 async def _psi(service: Service) -> tuple[float, float]:
     lines = (await service.client.get("/metrics")).text.splitlines()
     (psi,) = [line for line in lines if line.startswith('ssvp_score_psi{product="metal nut"}')]

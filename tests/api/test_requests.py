@@ -1,13 +1,16 @@
 """What a request may ask for beside the plain verdict: a part, a file, several images, a small answer."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.engine import image_files
 from app.settings import Settings
-from tests.conftest import Service, serving
+from tests.conftest import Service, serving, until
 from tests.fakes import FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +64,7 @@ async def test_a_roi_that_is_none(service: Service, roi: str) -> None:
         (Image.new("L", (8000, 1), 255), "BMP"),
         (Image.fromarray(np.linspace(0, 65535, 4096, dtype=np.uint16).reshape(64, 64)), "PNG"),
         (Image.new("CMYK", (64, 48), (0, 0, 0, 0)), "TIFF"),
-        (Image.new("RGBA", (64, 48), (0, 0, 0, 0)), "WEBP"),
+        (Image.new("RGBA", (64, 48), (0, 0, 0, 1)), "WEBP"),
         (Image.new("P", (64, 48), 0), "PNG"),
     ],
     ids=["1 x 1", "8000 x 6000", "8000 x 1", "16 bits", "CMYK", "transparent", "palette"],
@@ -132,6 +135,24 @@ async def test_paths_are_off_by_default_and_never_beside_an_image(service: Servi
     assert "SSVP_IMAGE_ROOTS" in answer.json()["detail"]
     both = await service.client.post(URL, params={"image_path": "a.png"}, content=PNG)
     assert (both.status_code, both.json()["code"]) == (400, "image_missing")
+
+
+async def test_a_dead_share_leaves_the_line_its_places(
+    cameras: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the places wait for it, further paths are refused, pictures are inspected."""
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() and PNG)
+    chosen = Settings(image_roots=(cameras,), queue_size=5, max_batch=1)
+    async with serving(settings=chosen) as service:
+        path = {"image_path": "cam1/000123.png"}
+        waiting = [asyncio.create_task(service.client.post(URL, params=path)) for _ in range(3)]
+        await until(lambda: service.engine.snapshot().inflight == 3)
+        refused = await service.client.post(URL, params=path)
+        assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
+        assert (await service.client.post(URL, content=PNG)).status_code == 200
+        hang.set()
+        assert [(await task).status_code for task in waiting] == [200] * 3
 
 
 async def test_the_plc_profile(service: Service) -> None:

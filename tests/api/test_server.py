@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import http_limits
+from app.engine import image_files
 from app.engine.lifecycle import Engine, State
 from app.errors import DeviceLostError
 from app.main import create_app
@@ -26,7 +28,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @asynccontextmanager
 async def serving_until_it_ends(
-    runtime: FakeRuntime, **settings: float | Path
+    runtime: FakeRuntime, **settings: float | Path | tuple[Path, ...]
 ) -> AsyncIterator[tuple[Server, asyncio.Task[None], int]]:
     """Run a server on a free port; yield it, its task and its port."""
     chosen = Settings(host="127.0.0.1", port=0, **settings)  # type: ignore[arg-type]
@@ -101,6 +103,22 @@ async def test_a_caller_who_hangs_up_leaves_the_queue() -> None:
         assert (await _answer(first[0]))[1]["product"] == "first"
         await _closed(first)
     assert ["leaves"] not in runtime.batches
+
+
+async def test_a_caller_who_hangs_up_leaves_a_dead_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is free at once, not only at its deadline."""
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() and PNG)
+    async with serving_until_it_ends(FakeRuntime(), image_roots=(tmp_path,)) as (server, _, port):
+        engine: Engine = server.config.app.state.engine  # type: ignore[union-attr]
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        leaver[1].write(_request(b"", path="/v1/detect?image_path=a.png&deadline_ms=3600000"))
+        await until(lambda: engine.snapshot().inflight == 1)
+        await _closed(leaver)
+        await until(lambda: engine.snapshot().inflight == 0)
+        hang.set()
 
 
 async def test_an_upload_that_stops_half_way_hurts_nobody() -> None:

@@ -1,4 +1,4 @@
-"""Over a real socket: answers that nobody reads, and answers that are read slowly."""
+"""Over a real socket: answers that nobody reads, that are read slowly, or only after all has been sent."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from app import http_limits
-from tests.api.test_http_limits import inspection
-from tests.api.test_server import listening
-from tests.conftest import until
+from tests.api.test_http_limits import CHUNKED, inspection
+from tests.api.test_server import listening, serving_until_it_ends
+from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime, encode
 from tests.raw_http import calling
 
 pytestmark = pytest.mark.anyio
+
+LARGE = bytes(2**24)  # more than the buffers of a connection hold
 
 
 async def test_an_answer_that_nobody_reads_does_not_stay(
@@ -52,6 +54,38 @@ async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyP
                 some = await caller.some(size - left)
                 assert some
                 size -= len(some)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [inspection(LARGE, version="1.0"), inspection(LARGE, "Connection: close")],
+    ids=["1.0", "close"],
+)
+async def test_a_refusal_reaches_a_caller_who_sends_all_before_it_reads(sent: bytes) -> None:
+    """Closing at once would reset the line, and the caller would never learn why."""
+    async with listening(FakeRuntime(), max_body_bytes=1000) as (_, port):
+
+        def call() -> bytes:
+            with socket.create_connection(("127.0.0.1", port), WAIT_S) as line:
+                line.sendall(sent)
+                return b"".join(iter(lambda: line.recv(2**16), b""))
+
+        answer = await asyncio.to_thread(call)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"body_too_large" in answer
+
+
+async def test_a_refused_caller_who_sends_on_and_on_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has been told that the connection ends; after some seconds it does."""
+    monkeypatch.setattr(http_limits, "REST_WITHIN_S", 0.05)
+    async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
+        chunked = CHUNKED.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost")
+        await caller.send(chunked % b"/nowhere" + b"1\r\nx\r\n")
+        assert (await caller.answer()).status == 404
+        assert await caller.rest() == b""
+        await until(lambda: not server.server_state.connections)
 
 
 def _read_to_the_end(connection: socket.socket) -> bytes:

@@ -1,6 +1,7 @@
 """The Dockerfile and the few files it runs."""
 
 import re
+import runpy
 import sys
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -50,7 +51,7 @@ def test_ignored_files_stay_out_of_the_image() -> None:
         for line in (ROOT / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     }
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(?:--chmod=\d+ )?(.+) \S+$", DOCKERFILE, re.MULTILINE)
     for name in " ".join(copied).split():
         assert (ROOT / name).exists()
         assert any(name == entry or name.startswith(entry + "/") for entry in allowed), name
@@ -77,9 +78,14 @@ def test_training_image_has_the_extra_packages() -> None:
     assert any(line.startswith("onnxscript") for line in _requirements("gpu", "train"))
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)])
-def test_healthcheck_says_whether_the_service_is_ready(status: int | None, code: int) -> None:
-    """Ready is healthy; not ready, or nobody there, is not."""
+@pytest.mark.parametrize(
+    ("status", "code", "host"),
+    [(200, 0, ""), (200, 0, "127.0.0.2"), (503, 1, ""), (None, 1, "")],
+)
+def test_healthcheck_says_whether_the_service_is_ready(
+    status: int | None, code: int, host: str
+) -> None:
+    """Ready is healthy; not ready, or nobody there, is not; it is asked where it listens."""
     asked = []
 
     class Probe(BaseHTTPRequestHandler):
@@ -91,7 +97,7 @@ def test_healthcheck_says_whether_the_service_is_ready(status: int | None, code:
         def log_message(self, *arguments: object) -> None:
             """Be quiet."""
 
-    server = HTTPServer(("127.0.0.1", 0), Probe)
+    server = HTTPServer((host or "127.0.0.1", 0), Probe)
     port = server.server_address[1]
     serving = Thread(target=server.serve_forever)
     serving.start()
@@ -99,13 +105,22 @@ def test_healthcheck_says_whether_the_service_is_ready(status: int | None, code:
         server.shutdown()
         server.server_close()
     try:
-        done = run("env", f"SSVP_PORT={port}", sys.executable, SCRIPTS / "healthcheck.py")
+        where = (f"SSVP_HOST={host}", f"SSVP_PORT={port}")
+        done = run("env", *where, sys.executable, SCRIPTS / "healthcheck.py")
     finally:
         server.shutdown()
         server.server_close()
         serving.join()
     assert (done.returncode, done.stderr) == (code, "")
     assert asked == ([] if status is None else ["/readyz"])
+
+
+def test_healthcheck_asks_where_the_service_listens() -> None:
+    """Of all of a machine's addresses its own; `::` is IPv6 alone."""
+    address = runpy.run_path(str(SCRIPTS / "healthcheck.py"))["address"]
+    hosts = ("", "0.0.0.0", "::", "10.20.0.11", "localhost")  # noqa: S104
+    expected = ["127.0.0.1", "127.0.0.1", "::1", "10.20.0.11", "localhost"]
+    assert [address(host) for host in hosts] == expected
 
 
 def test_paths_in_the_image_are_those_that_scripts_write() -> None:

@@ -13,7 +13,7 @@ from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep, in
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import read_parameters
 from app.api.problems import describe, log_internal
-from app.api.routes.detect import read_request_body, take_apart
+from app.api.receive import read_request_body, take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError

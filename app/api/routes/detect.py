@@ -1,28 +1,20 @@
 """`POST /v1/detect`: one image in, one verdict out. The reading order of a request starts here."""
 
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.concurrency import run_in_threadpool
 
-from app.api.body import BodyRoom, read_body, unless_gone
+from app.api.body import unless_gone
 from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep, inspects
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
-from app.api.forms import ONE_INSPECTION, BodyLimits, Received, read_parameters, receive
+from app.api.forms import Received, read_parameters
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
-from app.api.query import query_pairs
+from app.api.receive import beside_loop, read_request_body, take_apart
 from app.api.schemas import Answer, DetectParameters
-from app.engine.formats import is_image
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.observability import RequestRecord
-from app.settings import Settings
-
-T = TypeVar("T")
-_SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longer on a busy machine
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
 
@@ -50,49 +42,32 @@ async def detect(
         received = await take_apart(request, body)
         parameters = read_parameters(received.pairs)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        image = await _image(received, parameters, files, deadline)
+        image = await _image(request, received, parameters, files, deadline)
+        if parameters.image_path is not None:  # a file in memory counts like a body
+            room.take(len(image))
         order = parameters.order(image, deadline)
         record.inspection = await unless_gone(request, inspector.inspect(order))
         heatmap = record.inspection.verdict.heatmap
         size = 0 if heatmap is None else len(heatmap.data)
-        response = await _beside_loop(size, partial(_response, request, record, parameters))
+        response = await beside_loop(size, partial(_response, request, record, parameters))
         if time.perf_counter() > deadline:
             raise DeadlinePassedError("the answer was not written in time")
     return response
 
 
-async def read_request_body(request: Request, settings: Settings, room: BodyRoom) -> bytes:
-    """Read the body as far as the settings allow."""
-    return await read_body(request, room, settings.max_body_bytes, settings.body_timeout_s)
-
-
-async def take_apart(
-    request: Request, body: bytes, limits: BodyLimits = ONE_INSPECTION
-) -> Received:
-    """Take a body apart; from here on errors are answered in the caller's profile."""
-    content_type = request.headers.get("content-type", "")
-    query = query_pairs(request)
-    size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
-    received = await _beside_loop(size, partial(receive, body, content_type, query, limits))
-    request.state.echo = echo = Echo.of(received.pairs)
-    request.state.record.part_id = echo.part_id
-    return received
-
-
-async def _beside_loop(size_bytes: int, work: Callable[[], T]) -> T:
-    """Run work on a thread if it is so large that others would wait for the event loop."""
-    return work() if size_bytes < _SMALL_BYTES else await run_in_threadpool(work)
-
-
 async def _image(
-    received: Received, parameters: DetectParameters, files: ImageFiles, deadline: float
+    request: Request,
+    received: Received,
+    parameters: DetectParameters,
+    files: ImageFiles,
+    deadline: float,
 ) -> bytes:
     """Return the image that was sent, or the one whose path was."""
     if parameters.image_path is None:
         return received.image()
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
-    return await files.read(parameters.image_path, deadline)
+    return await unless_gone(request, files.read(parameters.image_path, deadline))
 
 
 def _response(request: Request, record: RequestRecord, parameters: DetectParameters) -> Response:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.body import unless_gone
 from app.api.deps import (
+    CalibrationRoomDep,
     CalibratorDep,
     EngineDep,
     ImageFilesDep,
@@ -35,7 +36,7 @@ from app.api.product_schemas import (
     named_scores,
 )
 from app.api.query import ProductPath
-from app.api.routes.detect import read_request_body, take_apart
+from app.api.receive import read_request_body, take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
@@ -68,7 +69,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
         writable=await asyncio.to_thread(store.why_read_only) is None,
         products=[
             ProductAnswer.of(key, history, model)
-            for key, history in sorted(store.products.products.items())
+            for key, history in sorted(store.file.products.items())
         ],
     )
 
@@ -89,7 +90,7 @@ async def calibrate_product(
     keys: KeysDep,
     products: ProductsDep,
     calibrator: CalibratorDep,
-    room: RoomDep,
+    room: CalibrationRoomDep,
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()

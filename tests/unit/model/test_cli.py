@@ -72,7 +72,7 @@ def test_an_unknown_split_is_refused() -> None:
 def test_a_device_that_is_not_there_is_refused_first(command: str) -> None:
     """In one line that says what there is, before anything else is looked for."""
     result = RUN.invoke(model_cli, [*command.split(), "--device", "gpu"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output.startswith("error: device 'gpu': this machine has cpu")
     assert len(result.output.splitlines()) == 1
 
@@ -92,3 +92,11 @@ def test_twins(tmp_path: Path) -> None:
     assert good.name == "gear-good.png"
     assert bad.name.startswith("gear-")
     assert (np.asarray(Image.open(good)) != np.asarray(Image.open(bad))).any()
+
+
+def test_what_a_person_can_mend_is_one_line(tmp_path: Path) -> None:
+    """And exit code 2, as for bad usage: 1 would say NG."""
+    result = RUN.invoke(model_cli, ["export", str(tmp_path / "run"), str(tmp_path / "bundle")])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output

@@ -14,7 +14,9 @@ from app.client import (
     UnavailableError,
     UnreachableError,
 )
+from app.client.calls import CALIBRATE_S, Picture, calibrate_call
 from app.client.sending import pauses
+from app.engine.calibrator import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 READY = b'{"status": "ready", "reason": ""}'
@@ -178,6 +180,34 @@ async def test_a_call_keeps_its_time_though_the_service_says_nothing(client_s: f
             await client.detect(b"x", deadline_ms=50 if client_s > 1 else 60_000)
     assert asked.is_set()
     assert (caught.value.code, caught.value.status) == ("call_deadline_passed", None)
+
+
+async def test_a_calibration_has_a_time_of_its_own() -> None:
+    """It takes minutes, where an inspection takes milliseconds; whoever waits less long says so."""
+    pictures = [Picture("a.png", b"x")]
+    assert calibrate_call("nut", pictures, None, {}).takes_s == CALIBRATE_S > LIMIT_S
+    assert calibrate_call("nut", [], None, {"image_path": "*"}).takes_s == CALIBRATE_S
+    assert calibrate_call("nut", [], [], {}).takes_s == 0
+    sent: list[bytes] = []
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.query + await request.aread())
+        await asyncio.sleep(0.2)
+        return httpx.Response(409, json={"code": "bundle_changed"})
+
+    transport = httpx.MockTransport(slow)
+    async with AsyncSSVPClient("http://ssvp", timeout_s=0.01, transport=transport) as client:
+        with pytest.raises(RequestRefusedError):
+            await client.calibrate("nut", [b"x"])
+        for impatient in (
+            client.calibrate("nut", [b"x"], timeout_s=0.05),
+            client.calibrate("nut", image_path="*", timeout_s=0.05),
+            client.calibrate("nut", scores=[], timeout_s=0.05),
+        ):
+            with pytest.raises(LateError):
+                await impatient
+    assert len(sent) == 4
+    assert not any(b"timeout" in body for body in sent)
 
 
 async def test_the_service_is_told_what_is_left_of_the_deadline() -> None:

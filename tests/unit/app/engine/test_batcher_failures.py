@@ -54,6 +54,24 @@ async def test_a_dying_worker_takes_nobody_with_it() -> None:
         await batcher.submit(query(0.2))
 
 
+async def test_a_device_that_hangs_is_given_up() -> None:
+    """How long it has computed is known; all hear of it; a thread that comes back after all just ends."""
+    runtime = FakeRuntime()
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    assert batcher.computing_s == 0.0
+    first = await blocked(runtime, batcher)
+    second = asyncio.create_task(batcher.submit(query(0.1)))
+    await until(lambda: batcher.depth == 1 and batcher.computing_s > 0.05)
+    batcher.give_up()
+    found = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(e) for e in found] == [DeviceLostError, DeviceLostError]
+    assert batcher.computing_s == 0.0
+    with pytest.raises(DeviceLostError):
+        await batcher.submit(query(0.2))
+    runtime.gate.set()
+    await until(lambda: not batcher.alive)
+
+
 async def test_a_lost_device_ends_the_worker_and_answers_everybody() -> None:
     """Those being computed, those waiting and those who come later hear the same; the owner is told once."""
     runtime = FakeRuntime()

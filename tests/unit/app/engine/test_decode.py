@@ -68,10 +68,27 @@ def test_transparency_is_shown_on_white() -> None:
     """Whatever colour hides below alpha 0 is not inspected."""
     rgba = Image.fromarray(PICTURE).convert("RGBA")
     rgba.putalpha(0)
-    assert (decode(encode(rgba), LIMIT) == 255).all()
+    rgba.putpixel((0, 0), (9, 9, 9, 255))
+    found = decode(encode(rgba), LIMIT)
+    assert (found[0, 0] == 9).all()
+    assert (found[1:] == 255).all()
     keyed = Image.new("P", (4, 4), 3)
     keyed.putpalette([7] * 768)
-    assert (decode(encode(keyed, transparency=3), LIMIT) == 255).all()
+    keyed.putpixel((0, 0), 4)
+    found = decode(encode(keyed, transparency=3), LIMIT)
+    assert (found[0, 0] == 7).all()
+    assert (found[1:] == 255).all()
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "TIFF", "WEBP"])
+def test_a_picture_that_is_transparent_all_over_is_refused(encoding: str) -> None:
+    """A camera's BGRX buffer saved as BGRA would be inspected as a white sheet, and be fine."""
+    rgba = Image.fromarray(PICTURE).convert("RGBA")
+    rgba.putalpha(0)
+    with pytest.raises(FormatRefusedError, match="without an alpha channel"):
+        decode(encode(rgba, encoding), LIMIT)
+    rgba.putalpha(1)  # hardly to be seen, but said by somebody
+    assert decode(encode(rgba, encoding), LIMIT).min() >= 254
 
 
 @pytest.mark.parametrize("encoding", ["PNG", "TIFF"])

@@ -91,9 +91,37 @@ def test_8_bit_grey_whose_zero_is_white_is_inverted() -> None:
     np.testing.assert_array_equal(decode(bytes(data), LIMIT)[..., 0], 255 - grey)
 
 
+def _grey_tiff(bits: int, kind: int | None, values: bytes) -> bytes:
+    """Return a TIFF of one row whose values are of a kind: 1 unsigned, 2 signed, 3 float; None does not say."""
+    tags = [(256, 8 * len(values) // bits), (257, 1), (BITS_PER_SAMPLE, bits), (259, 1)]
+    tags += [(PHOTOMETRIC, 1), (STRIP, 8 + 2 + 12 * (9 + (kind is not None)) + 4), (SAMPLES, 1)]
+    tags += [(278, 1), (279, len(values))] + ([] if kind is None else [(339, kind)])
+    entries = b"".join(struct.pack("<HHII", number, LONG, 1, value) for number, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + bytes(4) + values
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [(1, "<u4"), (None, "<u4"), (2, "i1")], ids=["uint32", "32 bits", "int8"]
+)
+def test_values_that_would_wrap_around_are_refused(kind: int | None, dtype: str) -> None:
+    """The brightest pixels would be the darkest, and a verdict would be given."""
+    values = np.array([0, 1, np.iinfo(dtype).max], dtype)
+    with pytest.raises(FormatRefusedError, match="unsigned grey of 8 or 16 bits"):
+        decode(_grey_tiff(8 * values.itemsize, kind, values.tobytes()), LIMIT)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(2, "<i4"), (2, "<i2"), (3, "<f4"), (1, "<u2")])
+def test_values_that_do_not_wrap_around_are_scaled(kind: int, dtype: str) -> None:
+    """Signed ones of 16 and 32 bits, and floats."""
+    values = np.array([0, 100, 200], dtype)
+    found = decode(_grey_tiff(8 * values.itemsize, kind, values.tobytes()), LIMIT)
+    assert found[0, :, 0].tolist() == [0, 128, 255]
+
+
 def test_colour_of_8_bits_passes() -> None:
     """Palettes of fewer bits too."""
     for depth, colour, length in ((8, 2, 12), (8, 6, 16), (8, 4, 8), (1, 0, 1)):
-        rows = zlib.compress(bytes(length + 1) * 4)
+        rows = zlib.compress((b"\0" + b"\xff" * length) * 4)
         assert decode(png(4, 4, depth, colour, (b"IDAT", rows)), LIMIT).shape == (4, 4, 3)
     assert decode(tiff(9, 9), LIMIT).shape == (9, 9, 3)

@@ -15,10 +15,11 @@ from app.errors import (
     DeadlinePassedError,
     ImagePathError,
     ParameterError,
+    QueueFullError,
 )
 
 pytestmark = pytest.mark.anyio
-LIMIT = 100
+LIMIT, PLACES = 100, 72
 
 
 def _in_a_minute() -> float:
@@ -29,7 +30,7 @@ def read_image_file(path: str, roots: tuple[Path, ...], limit: int) -> bytes:
     """Read an image as a caller with a deadline does."""
 
     async def read() -> bytes:
-        return await ImageFiles(roots, limit).read(path, _in_a_minute())
+        return await ImageFiles(roots, limit, PLACES).read(path, _in_a_minute())
 
     return asyncio.run(read())
 
@@ -38,7 +39,7 @@ def find_image_files(pattern: str, roots: tuple[Path, ...]) -> list[str]:
     """Find what a pattern means."""
 
     async def find() -> list[str]:
-        return await ImageFiles(roots, LIMIT).find(pattern, _in_a_minute())
+        return await ImageFiles(roots, LIMIT, PLACES).find(pattern, _in_a_minute())
 
     return asyncio.run(find())
 
@@ -130,7 +131,7 @@ async def test_a_dead_root_holds_up_no_other(
         return real(root, path)
 
     monkeypatch.setattr(image_files, "_inside", inside)
-    files = ImageFiles(roots, LIMIT)
+    files = ImageFiles(roots, LIMIT, PLACES)
     soon = time.perf_counter() + 0.3
     stuck = [files.read(str(roots[1] / "cam" / "b.png"), soon) for _ in range(2 * READERS)]
     stuck += [files.read("cam/b.png", soon)]  # looked for in both
@@ -142,13 +143,29 @@ async def test_a_dead_root_holds_up_no_other(
     hang.set()
 
 
+async def test_a_dead_root_leaves_places(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two roots has a third of them; who has given up counts no longer, though his thread is stuck."""
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() or b"a")
+    files = ImageFiles(roots, LIMIT, 30)
+    for _ in range(2):
+        soon = time.perf_counter() + 0.2
+        reads = [files.read(str(roots[0] / "cam" / "a.png"), soon) for _ in range(12)]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        kinds = [type(f) for f in found]
+        assert kinds == [DeadlinePassedError] * 10 + [QueueFullError] * 2
+    hang.set()
+
+
 async def test_patterns_that_never_end_leave_readers_free(
     roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A PLC's picture is read while engineers' patterns walk a slow folder."""
     hang = threading.Event()
     monkeypatch.setattr(image_files, "find_image_files", lambda *_: hang.wait() or [])
-    files = ImageFiles(roots[:1], LIMIT)
+    files = ImageFiles(roots[:1], LIMIT, PLACES)
     soon = time.perf_counter() + 0.2
     walks = [files.find("cam/*", soon) for _ in range(FINDERS + READERS)]
     found = await asyncio.gather(*walks, return_exceptions=True)

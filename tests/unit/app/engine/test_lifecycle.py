@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.engine import lifecycle
 from app.engine.inspector import Order
 from app.engine.lifecycle import Engine, State
 from app.engine.render import HeatmapOptions
@@ -202,6 +203,42 @@ async def test_a_lost_device_ends_the_process() -> None:
         await until(lambda: failures == ["failed"])
         assert engine.snapshot().state is State.FAILED
         assert not engine.snapshot().alive
+
+
+async def test_a_device_that_hangs_for_long_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits hears it, though the thread that computes never returns."""
+    monkeypatch.setattr(lifecycle, "HUNG_S", 0.3)
+    runtime = FakeRuntime()
+    failures: list[str] = []
+    engine = Engine(Settings(golden_interval_s=0.2, grace_time_s=1))
+    engine.on_failure = lambda: failures.append("failed")
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        runtime.gate.clear()
+        with engine.admitted() as inspector:
+            tasks = [asyncio.create_task(inspector.inspect(ORDER)) for _ in range(20)]
+            await until(lambda: failures == ["failed"])
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(error) for error in found} == {DeviceLostError}
+        assert engine.snapshot().state is State.FAILED
+        assert not engine.snapshot().alive
+    (record,) = [r for r in caplog.records if "hangs" in r.getMessage()]
+    assert record.exc_info is None
+    runtime.gate.set()
+
+
+async def test_a_warm_up_that_never_ends_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other start that fails."""
+    monkeypatch.setattr(lifecycle, "WARM_UP_S", 0.1)
+    runtime, warm = FakeRuntime(), threading.Event()
+    runtime.on_warm_up = lambda: warm.wait(10)
+    engine = Engine(Settings(grace_time_s=1))
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.FAILED)
+        assert not engine.snapshot().alive
+        warm.set()
 
 
 async def test_draining_gives_up_after_the_grace_time() -> None:

@@ -4,8 +4,11 @@ import asyncio
 import math
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.engine.batcher import Batcher
 from app.engine.image_threads import Stage
@@ -170,6 +173,31 @@ async def test_orders_given_up_while_they_wait_keep_nothing() -> None:
     assert all(isinstance(o, DeadlinePassedError) for o in outcomes)
     assert engine._pool._work_queue.qsize() == 0
     busy.set()
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_an_urgent_image_is_decoded_before_all_that_wait() -> None:
+    """Too many images to decode do not make the golden image late, whose deadline is the latest."""
+    runtime = FakeRuntime()
+    inspector, batcher, engine = await _inspector(runtime)
+    opened: list[int] = []
+    prepare = runtime.prepare
+
+    def noted(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        opened.append(int(image[0, 0, 0]))
+        return prepare(image)
+
+    runtime.prepare = noted  # type: ignore[method-assign]
+    await inspector._threads._acquire(Stage.OPEN, 0.0)  # the pool's only thread is taken
+    end = time.perf_counter() + 60.0
+    hurried = replace(ORDER, deadline=end)
+    golden = Order(encode(grey(102)), "x", None, ORDER.heatmap, deadline=end + 60.0, urgent=True)
+    waiting = [asyncio.create_task(inspector.inspect(o)) for o in (hurried, hurried, golden)]
+    await asyncio.sleep(0)
+    inspector._threads._release()
+    await asyncio.gather(*waiting)
+    assert opened == [102, 200, 200]
     await batcher.stop(1.0)
     engine._pool.shutdown()
 

@@ -53,6 +53,24 @@ def test_a_saved_profile_is_read_by_the_next_process(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir() if p.suffix not in (".lock", ".json")] == []
 
 
+def test_accents_name_one_product_however_they_are_encoded(path: Path) -> None:
+    """The model takes both for one name, so one threshold decides; an old file may have either as its key."""
+    composed, decomposed = "t\u00fcr", "tu\u0308r"
+    kept = ProductStore(path)
+    kept.add(profile("T\u00fcr"))
+    assert kept.history(decomposed).current == 1
+    assert kept.add(profile("TU\u0308R")).profile.version == 2
+    text = path.read_text()
+    path.write_text(text.replace(f'"{composed}": {{', f'"{decomposed}": {{'))
+    assert path.read_text() != text
+    assert ProductStore(path).history(composed).current == 2
+    twice = json.loads(text)
+    twice["products"][decomposed] = twice["products"][composed]
+    path.write_text(json.dumps(twice))
+    with pytest.raises(StartError, match="stands twice"):
+        ProductStore(path)
+
+
 def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
     """The one before, a given one, none at all; a new one still gets the next number."""
     kept = ProductStore(path)
@@ -63,7 +81,7 @@ def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
     with pytest.raises(RollbackError, match="version 0"):
         kept.rollback("metal nut", None)
     assert kept.rollback("metal nut", 3).profile == profile(threshold=0.3).model_copy(
-        update={"version": 3}
+        update={"version": 3, "replaces": 2}
     )
     assert kept.rollback("metal nut", 0).profile is None
     assert kept.add(profile()).profile.version == 4
@@ -71,6 +89,35 @@ def test_versions_count_on_and_can_be_gone_back_to(path: Path) -> None:
         kept.rollback("metal nut", 9)
     with pytest.raises(ProductUnknownError, match="cable"):
         kept.rollback("cable", None)
+
+
+def test_a_version_that_was_rejected_does_not_come_back(path: Path) -> None:
+    """The version before is the one that decided before, not the one with the next lower number."""
+    kept = ProductStore(path)
+    for threshold in (0.1, 0.9):
+        kept.add(profile(threshold=threshold))
+    kept.rollback("metal nut", None)
+    assert kept.add(profile(threshold=0.2)).profile.replaces == 1
+    assert kept.rollback("metal nut", None).current == 1
+    kept.rollback("metal nut", 0)
+    assert kept.add(profile(threshold=0.3)).profile.replaces == 0
+    with pytest.raises(RollbackError, match="version 0"):
+        kept.rollback("metal nut", None)
+
+
+def test_where_nothing_says_what_was_replaced_the_next_lower_version_is_taken(path: Path) -> None:
+    """As in files of before, and where the replaced version is not kept any more."""
+    kept = ProductStore(path)
+    for _ in range(3):
+        kept.add(profile())
+    found = json.loads(path.read_text())
+    versions = found["products"]["metal nut"]["history"]
+    del versions[2]["replaces"]
+    versions[1]["replaces"] = 77
+    path.write_text(json.dumps(found))
+    kept = ProductStore(path)
+    assert kept.rollback("metal nut", None).current == 2
+    assert kept.rollback("metal nut", None).current == 1
 
 
 def test_old_versions_are_forgotten_in_the_end(path: Path) -> None:
@@ -94,7 +141,7 @@ def test_without_a_file_nothing_is_kept() -> None:
     """The profile comes back all the same."""
     kept = ProductStore(None)
     assert kept.add(profile()).reason == NO_FILE
-    assert kept.products.products == {}
+    assert kept.file.products == {}
     kept.refresh()
     with pytest.raises(ProductsReadOnlyError, match="SSVP_PRODUCTS_FILE"):
         kept.rollback("metal nut", 0)
@@ -156,7 +203,7 @@ def test_a_change_on_the_disk_is_read(path: Path) -> None:
     linked.unlink()
     linked.symlink_to(path)
     following.refresh()
-    assert list(following.products.products) == ["metal nut"]
+    assert list(following.file.products) == ["metal nut"]
 
 
 BROKEN = [
@@ -216,7 +263,7 @@ def test_two_writers_lose_nothing(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             list(pool.map(lambda s: s.add(profile(f"p{stores.index(s)}")), stores))
-    found = ProductStore(path).products
+    found = ProductStore(path).file
     assert {key: history.current for key, history in found.products.items()} == {
         f"p{i}": 5 for i in range(4)
     }

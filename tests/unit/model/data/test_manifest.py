@@ -232,6 +232,13 @@ def test_image_of_16_bits_is_scaled_and_transparency_is_white(tmp_path: Path) ->
     assert read_image(clear)[0, :, 0].tolist() == [255, 9]
 
 
+def test_image_that_is_transparent_all_over_is_refused(tmp_path: Path) -> None:
+    """As by the service: nothing would be learnt from a white sheet."""
+    clear = _png(tmp_path / "clear.png", np.full((2, 2, 4), (9, 9, 9, 0), dtype=np.uint8))
+    with pytest.raises(DataLayoutError, match=r"clear\.png is transparent"):
+        read_image(clear)
+
+
 def test_mask_of_16_bits_counts_any_value(tmp_path: Path) -> None:
     """Also one that eight bits would round to nothing."""
     mask = _png(tmp_path / "mask.png", np.array([[0, 1, 65535]], dtype=np.uint16))

@@ -1,0 +1,44 @@
+"""A request with a body, from the connection to parameters and images, without holding up the event loop.
+
+Knows the order of reading and taking apart, and what each costs; knows no endpoint.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from app.api.body import BodyRoom, read_body
+from app.api.forms import ONE_INSPECTION, BodyLimits, Received, receive
+from app.api.profiles import Echo
+from app.api.query import query_pairs
+from app.engine.formats import is_image
+from app.settings import Settings
+
+T = TypeVar("T")
+_SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longer on a busy machine
+
+
+async def read_request_body(request: Request, settings: Settings, room: BodyRoom) -> bytes:
+    """Read the body as far as the settings allow."""
+    return await read_body(request, room, settings.max_body_bytes, settings.body_timeout_s)
+
+
+async def take_apart(
+    request: Request, body: bytes, limits: BodyLimits = ONE_INSPECTION
+) -> Received:
+    """Take a body apart; from here on errors are answered in the caller's profile."""
+    content_type = request.headers.get("content-type", "")
+    query = query_pairs(request)
+    size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
+    received = await beside_loop(size, partial(receive, body, content_type, query, limits))
+    request.state.echo = echo = Echo.of(received.pairs)
+    request.state.record.part_id = echo.part_id
+    return received
+
+
+async def beside_loop(size_bytes: int, work: Callable[[], T]) -> T:
+    """Run work on a thread if it is so large that others would wait for the event loop."""
+    return work() if size_bytes < _SMALL_BYTES else await run_in_threadpool(work)

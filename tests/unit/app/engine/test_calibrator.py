@@ -1,0 +1,27 @@
+"""Good parts scored in the service itself, behind whatever the line wants."""
+
+import pytest
+
+from app.engine.calibrator import Calibrator, GoodPart
+from app.engine.lifecycle import Engine, State
+from app.errors import QueueFullError
+from app.settings import Settings
+from tests.conftest import until
+from tests.fakes import FakeRuntime, encode, grey
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_share_that_the_line_waits_for_makes_a_calibration_wait() -> None:
+    """What refuses a part on the line is no reason to give up an hour's good parts."""
+    engine, refusals = Engine(Settings()), [QueueFullError("full")]
+
+    async def read() -> bytes:
+        if refusals:
+            raise refusals.pop()
+        return encode(grey(51))
+
+    async with engine.running(FakeRuntime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        (found,) = await Calibrator(engine).score_all([GoodPart("a.png", read)], "nut", None)
+    assert (found.name, found.score, refusals) == ("a.png", 0.2, [])
