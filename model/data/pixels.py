@@ -18,6 +18,7 @@ from model.types import Sample
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 _WHITE_IS_ZERO = 0
+_UNSIGNED, _SIGNED = 1, 2
 _FLAT_GREY = 128
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _HALF = 128  # a JPEG's black is seldom all black: its masks are cut in the middle
@@ -58,9 +59,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         uint8 `[H, W, 3]`.
 
     Raises:
-        DataLayoutError: the file cannot be decoded, or holds values that are not numbers.
+        DataLayoutError: the file cannot be decoded, Pillow would take its values for others or they are not
+            numbers, or all of it is transparent.
     """
     with _opened(path) as image:
+        if _is_misread(image):
+            raise ValueError("signed values of 8 bits and unsigned ones of 32 come out wrong")
         inverted = _is_inverted(image)
         upright = ImageOps.exif_transpose(image)
         if upright.mode in _DEEP_MODES:
@@ -99,6 +103,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataLayoutError(f"{path} cannot be decoded: {error}") from error
+
+
+def _is_misread(image: Image.Image) -> bool:
+    """Tell whether Pillow takes a TIFF's values for others: bytes for unsigned, or 32 bits for signed."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    bits = max(image.tag_v2.get(Tag.BitsPerSample, (1,)))
+    kind = max(image.tag_v2.get(Tag.SampleFormat, (_UNSIGNED,)))
+    return (bits, kind) in ((8, _SIGNED), (32, _UNSIGNED))
 
 
 def _is_inverted(image: Image.Image) -> bool:
