@@ -22,6 +22,7 @@ from app.errors import StartError
 from app.garbage import lasting
 from app.logs import configure_logging
 from model.cli import model_cli
+from model.data.row import PROCEDURAL
 
 cli = typer.Typer(no_args_is_help=True, help="Visual inspection as a service.")
 for name, command in (
@@ -90,7 +91,7 @@ def evaluate(
             help="Manifest of `ssvp data prepare`, folder in MVTec-AD's layout, or 'procedural', the held-out"
             " families."
         ),
-    ] = "procedural",
+    ] = PROCEDURAL,
     out: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder for report.json, report.md and pictures.html."),

@@ -18,9 +18,11 @@ from app.runtime.ssvp import load_runtime
 from model.baselines.mahalanobis import score_mahalanobis
 from model.bundle import open_bundle
 from model.data.held_out import held_out_samples
-from model.data.manifest import open_data, read_sample
+from model.data.manifest import open_data
+from model.data.pixels import read_sample
 from model.data.procedural import HELD_OUT_FAMILIES
-from model.evaluate import Scored, Scorer, measure
+from model.data.row import PROCEDURAL
+from model.evaluate import ScoredImage, Scorer, measure
 from model.pictures import Gallery
 from model.report import (
     SHORT_COLUMNS,
@@ -33,7 +35,6 @@ from model.report import (
 )
 from model.types import Sample
 
-PROCEDURAL = "procedural"
 BASELINE = "mahalanobis"
 TERMINAL_HEADINGS = ("I-AUROC", "F1-max", "I-AP", "P-AUROC", "P-AP", "PRO")  # of SHORT_COLUMNS
 
@@ -134,9 +135,9 @@ def _trained_on(request: EvaluationRequest) -> tuple[str, ...]:
 def _runtime_scorer(runtime: Runtime) -> Scorer:
     lanes = SideBySide(runtime)
 
-    def score(samples: Sequence[Sample]) -> list[Scored]:
+    def score(samples: Sequence[Sample]) -> list[ScoredImage]:
         queries = [Query(runtime.prepare(s.image), s.product) for s in samples]
-        return [Scored(p.score, p.anomaly_map) for p in lanes.predict(queries)]
+        return [ScoredImage(p.score, p.anomaly_map) for p in lanes.predict(queries)]
 
     return score
 

@@ -81,8 +81,8 @@ def print_stages(runtime: SSVPRuntime, batch: int, ceiling: float) -> None:
         images = collate([q.prepared for q in queries]).to(torch.device("cuda"))
         with FlopCounterMode(display=False) as counter:
             towers._towers(images)
-        towers_s = fastest_s(lambda: towers(images))
-        tokens = towers(images)
+        towers_s = fastest_s(lambda: towers(images, 1))
+        tokens = towers(images, 1)
         text = torch.stack([runtime._text_bank("object")] * batch)
         inputs = head_inputs(tokens.clip, tokens.dino, text)
         heads_s = fastest_s(lambda: runtime._heads(inputs))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from model.evaluate import Scored, measure
+from model.evaluate import ScoredImage, measure
 from model.types import Sample
 
 IMAGES, SIZE_PX = 1725, 518
@@ -34,7 +34,7 @@ def _samples(categories: int, defects: int) -> Iterator[Sample]:
             x, y = rng.integers(0, SIZE_PX - 120, 2)
             mask[y : y + rng.integers(5, 120), x : x + rng.integers(5, 120)] = True
         defect = str(place % defects) if place % 4 else None
-        yield Sample(image, mask, category, category, "unknown", defect)
+        yield Sample(image, mask, category, category, defect)
 
 
 class _Scorer:
@@ -44,15 +44,15 @@ class _Scorer:
         self._rng = np.random.default_rng(SEED + 1)
         self.done_s = 0.0
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Scored]:
+    def __call__(self, samples: Sequence[Sample]) -> list[ScoredImage]:
         scored = [self._score() for _ in samples]
         self.done_s = time.perf_counter()
         return scored
 
-    def _score(self) -> Scored:
+    def _score(self) -> ScoredImage:
         coarse = self._rng.random((37, 37), dtype=np.float32)
         anomaly_map = np.asarray(cv2.resize(coarse, (SIZE_PX, SIZE_PX)), dtype=np.float32)
-        return Scored(float(self._rng.random()), anomaly_map)
+        return ScoredImage(float(self._rng.random()), anomaly_map)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.baselines.static import StaticPrompts
-from model.losses import mask_on
+from model.data.masks import cell_mask
 from model.ssvp.heads import SSVPHeads
 from model.ssvp.model import SSVP
 from model.ssvp.vtam import state_embeddings
@@ -22,7 +22,7 @@ class Alignment:
     """Sums over images, so that batches add up.
 
     Attributes:
-        patches: defective patches seen, over all levels.
+        patches: anomalous patches seen, over all levels.
         cosine: sum of their cosines to the anomalous state of T_final.
         images: images seen.
         normal_distance: sum of the distances of T_final's normal state to the static prompt's.
@@ -72,8 +72,8 @@ def measure_alignment(model: SSVP, batch: TokenBatch) -> Alignment:
     final = heads(batch.clip, batch.dino, text).text
     states = state_embeddings(final, model.config.normal_prompts)  # [B, 2, D]
     _, v_local = heads.hsvs(batch.clip, batch.dino)
-    defective = mask_on(batch.masks, model.config.grid).flatten(1) > 0.5  # [B, N]
-    cosines = [_cosine(tokens, states[:, 1])[defective] for tokens in v_local]
+    anomalous = cell_mask(batch.masks, model.config.grid).flatten(1) > 0.5  # [B, N]
+    cosines = [_cosine(tokens, states[:, 1])[anomalous] for tokens in v_local]
     static = _static_states(model, batch.products)
     distance = (states - static).norm(dim=-1)  # [B, 2]
     return Alignment(

@@ -20,13 +20,13 @@ from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
 from model.config import SSVPConfig
 from model.ssvp.heads import SSVPHeads
 from model.ssvp.model import SSVP, build_dino
+from model.ssvp.rarity import RarityExperts
 
-HEADS_FILE = "heads.safetensors"
+TRAINED_HEADS_FILE = "heads.safetensors"
 RARITY_FILE = "rarity.safetensors"
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
 RESUME_FILE = "resume.pt"
-CONTEXT = "context."  # names of the context expert's weights within the rarity experts'
 
 
 def halved(tensor: Tensor) -> Tensor:
@@ -120,16 +120,22 @@ def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower 
     return clip, dino
 
 
-def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Path) -> None:
+def load_pretrained(
+    clip: ClipTower, dino: DinoTower, rarity: RarityExperts | None, run: Path
+) -> None:
     """Fill towers and rarity experts from a finished pretraining, at whatever image size it was.
 
-    A run from before there was a context expert leaves that one as it is.
+    Args:
+        clip: the tower to fill.
+        dino: likewise.
+        rarity: likewise; None for a model that has none, whose pretraining keeps none.
+        run: folder of the pretraining.
 
     Raises:
         FileNotFoundError: the folder lacks one of them.
         ValueError: the weights are of another architecture, naming the file.
     """
-    for name in (CLIP_FILE, DINO_FILE, RARITY_FILE):
+    for name in (CLIP_FILE, DINO_FILE) if rarity is None else (CLIP_FILE, DINO_FILE, RARITY_FILE):
         if not (run / name).exists():
             raise FileNotFoundError(
                 f"{run / name} is missing: no finished pretraining to start from"
@@ -137,10 +143,8 @@ def load_pretrained(clip: ClipTower, dino: DinoTower, rarity: nn.Module, run: Pa
     fitted = resized_attention_pool(load_file(run / CLIP_FILE), clip.model)
     _fill(clip.model, fitted, run / CLIP_FILE)
     load_module(dino.model, run / DINO_FILE)
-    found = load_file(run / RARITY_FILE)
-    if not any(name.startswith(CONTEXT) for name in found):
-        found |= {k: v for k, v in rarity.state_dict().items() if k.startswith(CONTEXT)}
-    _fill(rarity, found, run / RARITY_FILE)
+    if rarity is not None:
+        load_module(rarity, run / RARITY_FILE)
 
 
 def load_untrained(run: Path, config: SSVPConfig) -> SSVP:
@@ -157,7 +161,7 @@ def load_model(run: Path) -> SSVP:
     config = load_config(run)
     model = SSVP(config, *load_towers(run, config))
     load_module(model.prompts, run / PROMPTS_FILE)
-    load_module(model.heads, run / HEADS_FILE)
+    load_module(model.heads, run / TRAINED_HEADS_FILE)
     return model.eval()
 
 

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.metrics import auroc, average_precision, f1_max
-from model.pixel_metrics import pixel_figures
+from model.pixel_metrics import PixelFigures, pixel_figures
 from model.types import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredImage:
     """A scorer's answer: image-level score in [0, 1] and float32 map `[H, W]` over the whole image."""
 
     score: float
     anomaly_map: NDArray[np.float32]
 
 
-Scorer = Callable[[Sequence[Sample]], list[Scored]]
-Watch = Callable[[Sample, Scored], None]
+Scorer = Callable[[Sequence[Sample]], list[ScoredImage]]
+Watch = Callable[[Sample, ScoredImage], None]
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,9 @@ def measure(
     return Report(_macro_report(categories), categories)
 
 
-def _measured(sample: Sample, scored: Scored) -> _Measured:
-    known = sample.defect is None or bool(sample.mask.any())  # nobody drew a mask without a pixel
+def _measured(sample: Sample, scored: ScoredImage) -> _Measured:
     height, width = scored.anomaly_map.shape
-    mask = resize_mask(sample.mask, (height, width)) if known else None
+    mask = None if sample.mask is None else resize_mask(sample.mask, (height, width))
     return _Measured(sample.defect, scored.score, scored.anomaly_map, mask)
 
 
@@ -152,10 +151,9 @@ def _batched(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
         yield batch
 
 
-def _pixels(items: list[_Measured]) -> tuple[float, float, float, float]:
+def _pixels(items: list[_Measured]) -> PixelFigures:
     marked = [(i.anomaly_map, i.mask) for i in items if i.mask is not None]
-    found = pixel_figures([m for m, _ in marked], [m for _, m in marked])
-    return found.auroc, found.ap, found.pro, found.pro_200_steps
+    return pixel_figures([m for m, _ in marked], [m for _, m in marked])
 
 
 def _images(items: list[_Measured]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
@@ -170,7 +168,7 @@ def _category_report(items: list[_Measured]) -> CategoryReport:
         if item.defect is not None:
             by_defect.setdefault(item.defect, []).append(item)
     label, score = _images(items)
-    pixel_auroc, pixel_ap, pro, pro_200_steps = _pixels(items)
+    pixels = _pixels(items)
     return CategoryReport(
         normal=len(normal),
         anomalous=len(items) - len(normal),
@@ -178,12 +176,12 @@ def _category_report(items: list[_Measured]) -> CategoryReport:
         image_auroc=auroc(label, score),
         image_f1_max=f1_max(label, score),
         image_ap=average_precision(label, score),
-        pixel_auroc=pixel_auroc,
-        pixel_ap=pixel_ap,
-        pro=pro,
-        pro_200_steps=pro_200_steps,
+        pixel_auroc=pixels.auroc,
+        pixel_ap=pixels.ap,
+        pro=pixels.pro,
+        pro_200_steps=pixels.pro_200_steps,
         defects={
-            name: DefectReport(len(found), auroc(*_images(normal + found)), _pixels(found)[0])
+            name: DefectReport(len(found), auroc(*_images(normal + found)), _pixels(found).auroc)
             for name, found in sorted(by_defect.items())
         },
     )

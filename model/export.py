@@ -5,8 +5,9 @@ Knows the model and the bundle's layout; knows no service.
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ from model.data.procedural import (
     TRAIN_FAMILIES,
     generate_pair,
 )
-from model.evaluate import Scored, measure, resize_mask
+from model.data.row import PROCEDURAL
+from model.evaluate import measure, resize_mask
 from model.metrics import best_balanced_threshold, best_f1_threshold
 from model.preprocess import collate, preprocess
+from model.scoring import predict_torch
 from model.seeds import VALIDATION_SEED
 from model.ssvp.exportable import (
     HEAD_OUTPUT_NAMES,
@@ -54,27 +57,6 @@ GOLDEN_SEED = 20_260_109
 GOLDEN_TOLERANCE = (
     5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
 )
-
-
-@dataclass(frozen=True, eq=False)
-class TorchPrediction:
-    """What the torch model says of one image: score in [0, 1] and map `[H, W]`."""
-
-    score: float
-    anomaly_map: NDArray[np.float32]
-
-
-@torch.inference_mode()
-def predict_torch(model: SSVP, samples: list[Sample]) -> list[TorchPrediction]:
-    """Run the whole model in torch, the reference that the exported bundle is held against."""
-    device = next(model.parameters()).device
-    images = collate([preprocess(s.image, model.config) for s in samples]).to(device)
-    outputs = model(images, [s.product for s in samples]).scores
-    maps = model.heads.anomaly_map(outputs.grid_map).cpu().numpy()
-    return [
-        TorchPrediction(float(score), anomaly_map)
-        for score, anomaly_map in zip(outputs.score, maps, strict=True)
-    ]
 
 
 def example_head_inputs(model: SSVP, batch: int) -> tuple[Tensor, ...]:
@@ -138,7 +120,7 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
         scores.append(predicted.score)
         coarse = predicted.anomaly_map[::4, ::4]
         maps.append(coarse.ravel())
-        masks.append(resize_mask(sample.mask, (coarse.shape[0], coarse.shape[1])).ravel())
+        masks.append(resize_mask(sample.marked, (coarse.shape[0], coarse.shape[1])).ravel())
     return Thresholds(
         image=best_balanced_threshold(np.array(labels), np.array(scores, dtype=np.float32)),
         pixel=best_f1_threshold(np.concatenate(masks), np.concatenate(maps)),
@@ -147,13 +129,9 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
 
 def measure_held_out(model: SSVP, pairs: int) -> dict[str, Any]:
     """Measure a model on the families it was never trained on; what `ssvp evaluate` measures of the bundle."""
-
-    def score(samples: Sequence[Sample]) -> list[Scored]:
-        return [Scored(p.score, p.anomaly_map) for p in predict_torch(model, list(samples))]
-
-    macro = measure(held_out_samples(pairs, 256), score).macro
+    macro = measure(held_out_samples(pairs, 256), partial(predict_torch, model)).macro
     return {
-        "procedural": {
+        PROCEDURAL: {
             "pairs_per_family": pairs,
             "image_auroc": round(macro.image_auroc, 4),
             "pixel_auroc": round(macro.pixel_auroc, 4),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.data.masks import TARGET_CELLS, cell_mask
 from model.ssvp.heads import HeadOutputs
 from model.ssvp.vcpg import PromptRefinement
 
@@ -28,9 +29,9 @@ class LossWeights:
         margin: lambda2 of eq. 22.
         margin_xi: xi of eq. 12.
         dice: Dice loss on P_map, the field's habit, not the paper's (D4).
-        ranking: a defective image must score above its normal twin; needs paired batches (D18).
-        balanced: let defective and normal pixels count half each in the focal loss; without features as good
-            as CLIP's, the few defective ones are never learned.
+        ranking: an anomalous image must score above its normal twin; needs paired batches (D18).
+        balanced: let anomalous and normal pixels count half each in the focal loss; without features as good
+            as CLIP's, the few anomalous ones are never learned.
     """
 
     focal_gamma: float = 2.0
@@ -63,7 +64,7 @@ def focal_loss(
 ) -> Tensor:
     """Return the mean of -(1 - p_t)^gamma log p_t (eq. 20); both arguments of one shape, values in [0, 1].
 
-    Balanced, it is the mean of the means over defective and over normal pixels.
+    Balanced, it is the mean of the means over anomalous and over normal pixels.
     """
     p_true = torch.where(target > 0.5, probability, 1.0 - probability).clamp(EPSILON, 1.0)
     loss = -((1.0 - p_true) ** gamma) * p_true.log()
@@ -72,18 +73,18 @@ def focal_loss(
 
 def class_balanced_mean(loss: Tensor, target: Tensor) -> Tensor:
     """Return the mean loss where the target is 1 and where it is 0, each counting half."""
-    defective = (loss * target).sum() / target.sum().clamp_min(1.0)
+    anomalous = (loss * target).sum() / target.sum().clamp_min(1.0)
     normal = (loss * (1.0 - target)).sum() / (1.0 - target).sum().clamp_min(1.0)
-    return 0.5 * (defective + normal)
+    return 0.5 * (anomalous + normal)
 
 
 def dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Return 1 - 2 |P * T| / (|P| + |T|), the mean over images that have a defect; 0 where none has."""
     intersection = (probability * target).flatten(1).sum(dim=1)
     area = probability.flatten(1).sum(dim=1) + target.flatten(1).sum(dim=1)
-    defective = target.flatten(1).amax(dim=1)
+    anomalous = target.flatten(1).amax(dim=1)
     loss = 1.0 - (2.0 * intersection + 1.0) / (area + 1.0)
-    return (loss * defective).sum() / defective.sum().clamp_min(1.0)
+    return (loss * anomalous).sum() / anomalous.sum().clamp_min(1.0)
 
 
 def image_loss(score: Tensor, label: Tensor) -> Tensor:
@@ -106,20 +107,10 @@ def margin_loss(text: Tensor, initial: Tensor, xi: float) -> Tensor:
 
 
 def ranking_loss(score: Tensor, label: Tensor) -> Tensor:
-    """Return a soft hinge on pairs that stand next to each other, one normal and one defective image each."""
+    """Return a soft hinge on pairs that stand next to each other, one normal and one anomalous image each."""
     pairs = score.view(-1, 2)
     sign = torch.where(label.view(-1, 2)[:, 1] > 0.5, 1.0, -1.0)
     return F.softplus(-8.0 * sign * (pairs[:, 1] - pairs[:, 0])).mean()
-
-
-def mask_on(mask: Tensor, size_px: int) -> Tensor:
-    """Return bool `[B, H, W]` masks as 0/1 floats `[B, size, size]`: 1 where a third of the cell is defective.
-
-    A defect smaller than that still marks the cell it covers most.
-    """
-    covered = F.adaptive_avg_pool2d(mask[:, None].float(), size_px)[:, 0]  # [B, s, s]
-    peak = covered.flatten(1).amax(dim=1)[:, None, None]
-    return ((covered >= torch.minimum(peak, torch.full_like(peak, 1 / 3))) & (peak > 0.0)).float()
 
 
 def ssvp_losses(
@@ -136,13 +127,13 @@ def ssvp_losses(
     """
     scores = outputs.scores
     label = mask.flatten(1).any(dim=1).float()
-    size = 4 * grid  # fine enough for the interpolated map, cheap enough for a CPU
+    size = TARGET_CELLS * grid
 
     def upsample(maps: Tensor) -> Tensor:
         square = maps.unflatten(-1, (grid, grid))  # [B, E, g, g]
         return F.interpolate(square, (size, size), mode="bilinear", align_corners=False)
 
-    target = mask_on(mask, size)
+    target = cell_mask(mask, size)
     experts = upsample(scores.expert_maps.float())  # [B, E, s, s]
     mixed = upsample(scores.grid_map.float()[:, None])[:, 0]  # [B, s, s]
     focal_mixed, focal_levels = (

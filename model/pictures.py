@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluate import Scored
+from model.evaluate import ScoredImage
 from model.types import Sample
 
 HEIGHT_PX, WIDTH_LIMIT_PX = 256, 1024  # a very wide image is drawn lower
@@ -73,7 +73,7 @@ class Gallery:
         self._shelves: dict[str, _Shelf] = {}
         self._random = random.Random(0)  # noqa: S311 - a choice of pictures, no secret
 
-    def add(self, sample: Sample, scored: Scored) -> None:
+    def add(self, sample: Sample, scored: ScoredImage) -> None:
         """Keep the picture if it belongs among the few."""
         if self._each == 0:
             return
@@ -108,13 +108,13 @@ class Gallery:
         )
 
 
-def draw_panel(sample: Sample, scored: Scored) -> RGB:
+def draw_panel(sample: Sample, scored: ScoredImage) -> RGB:
     """Draw image, outlined mask and map side by side, `[256, 3 W, 3]`."""
     height, width = sample.image.shape[:2]
     scale = min(HEIGHT_PX / height, WIDTH_LIMIT_PX / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
-    mask = cv2.resize(sample.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(sample.marked.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outlined = cv2.drawContours(image.copy(), outlines, -1, OUTLINE_RGB, 2)
     values = np.round(255.0 * np.clip(scored.anomaly_map, 0.0, 1.0)).astype(np.uint8)

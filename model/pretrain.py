@@ -7,7 +7,7 @@ the heads start from them.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,10 @@ from model.parallel import Part, together
 from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
+from model.progress import SAVE_EVERY_S, Progress
 from model.runs import check_recipe, is_finished, plain, save_recipe
 from model.schedule import cosine_factor, set_learning_rates
 
-Progress = Callable[[int, int, dict[str, float]], None]
-SAVE_EVERY_S = 60.0
 WARMUP_STEPS = 60
 
 
@@ -67,7 +66,8 @@ class _Run:
     def build(self, phase: Phase) -> TowerPair:
         """Build the pair for a phase's image size, going on from the last phase's weights.
 
-        The first phase goes on from the towers and rarity experts of `start`, where there is one.
+        The first phase goes on from the towers of `start`, where there is one, and from the rarity experts if
+        the model has any.
         """
         size = self.size_px(phase)
         sized = replace(self.model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
@@ -78,7 +78,9 @@ class _Run:
             key = "visual.attnpool.positional_embedding"
             pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
         elif self.start is not None:
-            load_pretrained(pair.clip, pair.dino, pair.rarity, self.start)
+            # Experts that the model does not have are probes like the others: no run keeps them.
+            rarity = pair.rarity if self.model.rarity_experts else None
+            load_pretrained(pair.clip, pair.dino, rarity, self.start)
         return pair.to(self.device)
 
     def size_px(self, phase: Phase) -> int:
@@ -212,9 +214,8 @@ def _train_phase(
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
         factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
-        warm = min(
-            1.0, (run.step - first + 1) / WARMUP_STEPS
-        )  # each phase starts a fresh optimiser
+        # Each phase starts a fresh optimiser. In the first, both warm-ups multiply: the rate rises as a square.
+        warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)
         set_learning_rates(optimizer, factor * warm)
         losses = _step(shared, batch, optimizer, run.grid(phase))
         average.update_parameters(pair)

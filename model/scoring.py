@@ -1,4 +1,4 @@
-"""Score a manifest's rows with a model in torch, from images or from tokens kept on disk.
+"""Score with a model in torch: images, or a manifest's rows from their images or from tokens kept on disk.
 
 Whoever trains many models on the same towers measures them by this; what serves is measured by `ssvp evaluate`
 through the runtime. Knows models and rows; knows no metric.
@@ -11,12 +11,27 @@ import torch
 
 from model.data.images import manifest_images
 from model.data.row import ManifestRow
-from model.evaluate import Scored
+from model.evaluate import ScoredImage
+from model.preprocess import collate, preprocess
 from model.ssvp.model import SSVP
+from model.ssvp.vtam import AnomalyScores
 from model.tokens import TokenBatch, TokenCache, tokens_of
 from model.types import Sample
 
 Tokens = Callable[[Sequence[ManifestRow]], TokenBatch]
+
+
+@torch.inference_mode()
+def predict_torch(model: SSVP, samples: Sequence[Sample]) -> list[ScoredImage]:
+    """Run the whole model in torch, the reference that the exported bundle is held against."""
+    device = next(model.parameters()).device
+    images = collate([preprocess(s.image, model.config) for s in samples]).to(device)
+    return _scored(model, model(images, [s.product for s in samples]).scores)
+
+
+def _scored(model: SSVP, scores: AnomalyScores) -> list[ScoredImage]:
+    maps = model.heads.anomaly_map(scores.grid_map).cpu().numpy()
+    return [ScoredImage(float(s), m) for s, m in zip(scores.score, maps, strict=True)]
 
 
 def tokens_from(model: SSVP, device: torch.device, cache: TokenCache | None) -> Tokens:
@@ -51,11 +66,9 @@ class RowScorer:
         self._model, self._rows, self._tokens, self._watch = model, iter(rows), tokens, watch
 
     @torch.inference_mode()
-    def __call__(self, samples: Sequence[Sample]) -> list[Scored]:
+    def __call__(self, samples: Sequence[Sample]) -> list[ScoredImage]:
         """Score the next rows, as many as there are samples."""
         batch = self._tokens(list(islice(self._rows, len(samples))))
         self._watch(batch)
         text = self._model.text_bank(batch.products)
-        scores = self._model.heads(batch.clip, batch.dino, text).scores
-        maps = self._model.heads.anomaly_map(scores.grid_map).cpu().numpy()
-        return [Scored(float(s), m) for s, m in zip(scores.score, maps, strict=True)]
+        return _scored(self._model, self._model.heads(batch.clip, batch.dino, text).scores)

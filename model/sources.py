@@ -12,7 +12,7 @@ import torch
 
 from model.data.images import manifest_images, procedural_images
 from model.data.manifest import rows_digest
-from model.data.row import ManifestRow
+from model.data.row import PROCEDURAL, ManifestRow
 from model.data.stream import StreamConfig
 from model.seeds import seed_of
 from model.ssvp.model import SSVP
@@ -53,7 +53,7 @@ class ProceduralSource:
     @property
     def description(self) -> dict[str, str | int]:
         """Name the generator and count the images."""
-        return {"data": "procedural", "images": self.steps * self.batch_size}
+        return {"data": PROCEDURAL, "images": self.steps * self.batch_size}
 
     def batches(self, first: int) -> Iterator[TokenBatch]:
         """Render batches and run the towers on them."""

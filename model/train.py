@@ -4,7 +4,6 @@ Knows batches of tokens, the optimiser and the schedule. The towers come loaded;
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 from model.bundle import PROMPTS_FILE
 from model.checkpoint import (
     CONFIG_FILE,
-    HEADS_FILE,
     HISTORY_FILE,
+    TRAINED_HEADS_FILE,
     clear_resume,
     load_history,
     load_resume,
@@ -27,6 +26,7 @@ from model.checkpoint import (
 )
 from model.curves import open_curves
 from model.losses import LossWeights, ssvp_losses
+from model.progress import SAVE_EVERY_S, Progress
 from model.prompts import DEFAULT_PRODUCT
 from model.runs import check_recipe, is_finished, plain, save_recipe, weights_digest
 from model.schedule import cosine_factor, set_learning_rates
@@ -36,8 +36,6 @@ from model.ssvp.heads import SSVPHeads
 from model.ssvp.model import SSVP
 from model.tokens import TokenBatch
 
-Progress = Callable[[int, int, dict[str, float]], None]
-SAVE_EVERY_S = 60.0
 RARITY = "rarity."  # names of the rarity experts' weights within the heads
 
 
@@ -153,7 +151,7 @@ def train(
         **source.description,
         "towers": _towers_digest(model),
     }
-    if is_finished(run_dir, HEADS_FILE, recipe):
+    if is_finished(run_dir, TRAINED_HEADS_FILE, recipe):
         return
     step, seconds = 0, 0.0
     saved = load_resume(run_dir, device)
@@ -220,5 +218,6 @@ def _finish(model: SSVP, history: dict[str, Any], run_dir: Path) -> None:
     save_json(model.config.to_dict(), run_dir / CONFIG_FILE)
     save_json(history, run_dir / HISTORY_FILE)
     save_module(model.prompts, run_dir / PROMPTS_FILE)
-    save_module(model.heads, run_dir / HEADS_FILE)  # the last: by it a finished run is known
+    # The last: by it a finished run is known.
+    save_module(model.heads, run_dir / TRAINED_HEADS_FILE)
     clear_resume(run_dir)

@@ -15,14 +15,14 @@ from model.checkpoint import CONFIG_FILE, load_untrained
 from model.config import SSVPConfig
 from model.data.manifest import read_manifest
 from model.data.pixels import read_mask
-from model.data.row import DataLayoutError, ManifestRow
+from model.data.row import PROCEDURAL, DataLayoutError, ManifestRow
+from model.progress import SAVE_EVERY_S, Progress
 from model.recipes import recipe_for
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import TokenCache
-from model.train import Progress, TrainConfig, train
+from model.train import TrainConfig, train
 
-PROCEDURAL = "procedural"
 ProgressBar = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -48,7 +48,7 @@ class TrainRequest:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 2
     cache: Path | None = None
-    save_every_s: float = 60.0
+    save_every_s: float = SAVE_EVERY_S
 
 
 def run_training(

@@ -41,6 +41,9 @@ class CpuTowers:
         )
         self._helpers = ThreadPoolExecutor(lanes, thread_name_prefix="ssvp-clip")
 
+    def prepare(self, largest: int) -> None:
+        """Do nothing: batches of any size are computed alike."""
+
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
         """Compute all tokens of a batch, both towers at the same time if there is more than one thread.
 

@@ -22,7 +22,7 @@ from app.runtime.failures import meaning
 from app.runtime.lanes import one_thread
 from app.runtime.onnx_heads import OnnxHeads
 from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
-from app.runtime.towers import GraphedTowers, Precision, Towers, tower_dtype
+from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, tower_dtype
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -32,6 +32,7 @@ from model.bundle import (
     read_bundle,
 )
 from model.checkpoint import load_module, load_towers
+from model.devices import device_named
 from model.preprocess import TowerImages, collate, preprocess
 from model.ssvp.exportable import head_input_names, head_inputs
 from model.ssvp.model import build_prompts
@@ -41,18 +42,15 @@ CPU_BATCH = 2  # images a core: four get no more done, the slowest answers come 
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a setting: `auto` is the first GPU, or the CPU where there is none.
+    """Return the device for a setting.
 
     Raises:
         StartError: this machine has no such device.
     """
-    gpus = torch.cuda.device_count()
-    known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
-    if name == "auto":
-        return torch.device("cuda:0" if gpus else "cpu")
-    if name not in known:
-        raise StartError(f"device {name!r}: this machine has {', '.join(known)}")
-    return torch.device(name)
+    try:
+        return device_named(name)
+    except ValueError as error:
+        raise StartError(str(error)) from None
 
 
 class SSVPRuntime:
@@ -90,8 +88,10 @@ class SSVPRuntime:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
         self._lanes = min(threads, max_batch) if device.type == "cpu" else 1
-        self._towers: GraphedTowers | CpuTowers = (
-            GraphedTowers(Towers(self._clip, dino, device, dtype, fused=compiled), config, device)
+        self._towers: ServingTowers = (
+            GraphedTowers(
+                Towers(self._clip, dino, device, dtype, compiled=compiled), config, device
+            )
             if device.type == "cuda"
             else CpuTowers(self._clip, dino, config, dtype, self._lanes)
         )
@@ -156,9 +156,8 @@ class SSVPRuntime:
 
     def warm_up(self) -> None:
         """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
-        if isinstance(self._towers, GraphedTowers):
-            with torch.inference_mode(), self._on_stream():
-                self._towers.record(self._max_batch)
+        with torch.inference_mode(), self._on_stream():
+            self._towers.prepare(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
         self.predict([query])
@@ -179,11 +178,7 @@ class SSVPRuntime:
         with torch.inference_mode(), self._on_stream():
             batch = collate([q.prepared for q in queries]).to(self._device)
             text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
-            tokens = (
-                self._towers(batch, threads)
-                if isinstance(self._towers, CpuTowers)
-                else self._towers(batch)
-            )
+            tokens = self._towers(batch, threads)
             # Named, so that the memory onnxruntime reads outlives the call.
             inputs = head_inputs(tokens.clip, tokens.dino, text)
             heads = self._heads(inputs)

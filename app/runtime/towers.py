@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -58,10 +58,22 @@ class TowerTokens:
         return TowerTokens(_first(self.clip, count), dino)
 
 
+class ServingTowers(Protocol):
+    """Both towers, ready for batches on their device."""
+
+    def prepare(self, largest: int) -> None:
+        """Do what batches of up to `largest` images would have to wait for, on the current stream."""
+        ...
+
+    def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
+        """Compute all tokens of a batch; `threads` is how many of the CPU's it may take."""
+        ...
+
+
 Tower = Callable[[Tensor], TowerFeatures]
 
 
-def compiled(tower: Tower, backend: str = "inductor") -> Tower:
+def compile_tower(tower: Tower, backend: str = "inductor") -> Tower:
     """Return the tower with what lies between two matrix products in one kernel each, made at the first call.
 
     Args:
@@ -69,8 +81,8 @@ def compiled(tower: Tower, backend: str = "inductor") -> Tower:
         backend: of `torch.compile`.
     """
     # Whole, or not at all: a graph with breaks would be slower than what it replaces and nobody would know.
-    fused: Tower = torch.compile(tower, backend=backend, fullgraph=True)
-    return fused
+    whole: Tower = torch.compile(tower, backend=backend, fullgraph=True)
+    return whole
 
 
 def require_compiler() -> None:
@@ -90,7 +102,7 @@ class Towers:
         clip, dino: on the device; changed in place.
         device: where they are.
         dtype: precision.
-        fused: compile them.
+        compiled: compile them.
 
     Raises:
         StartError: they are to be compiled, and no C compiler is there.
@@ -103,16 +115,16 @@ class Towers:
         device: torch.device,
         dtype: torch.dtype,
         *,
-        fused: bool = False,
+        compiled: bool = False,
     ) -> None:
         if dtype is torch.float32:
             keep_fp32()
         self._clip: Tower = optimised(clip, dtype)
         self._dino: Tower | None = None if dino is None else optimised(dino, dtype)
-        if fused:
+        if compiled:
             require_compiler()
-            self._clip = compiled(self._clip)
-            self._dino = None if self._dino is None else compiled(self._dino)
+            self._clip = compile_tower(self._clip)
+            self._dino = None if self._dino is None else compile_tower(self._dino)
         self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def __call__(self, images: TowerImages) -> TowerTokens:
@@ -150,7 +162,7 @@ class GraphedTowers:
         self._towers, self._config, self._device = towers, config, device
         self._recordings: dict[int, _Recording] = {}
 
-    def record(self, largest: int) -> None:
+    def prepare(self, largest: int) -> None:
         """Record batches of 1, 2, 4 ... images up to the first that holds `largest`, on the current stream.
 
         Where the driver cannot record, batches are launched kernel by kernel, as without graphs.
@@ -168,8 +180,8 @@ class GraphedTowers:
             logger.warning("CUDA graphs are not used: %s", error)
             self._recordings.clear()
 
-    def __call__(self, images: TowerImages) -> TowerTokens:
-        """Compute all tokens of a batch."""
+    def __call__(self, images: TowerImages, threads: int) -> TowerTokens:  # noqa: ARG002
+        """Compute all tokens of a batch; it takes none of the CPU's threads."""
         count = len(images.clip)
         size = min((s for s in self._recordings if s >= count), default=None)
         if size is None:

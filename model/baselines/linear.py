@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.ssvp.heads import HeadOutputs, Heads, TowerWidths
-from model.ssvp.vtam import AnomalyScores
+from model.ssvp.vtam import compose_scores
 
 
 class LinearHeads(Heads):
@@ -31,8 +31,7 @@ class LinearHeads(Heads):
         levels = torch.stack(logits, dim=1)  # [B, L, N]
         grid_map = torch.sigmoid(levels.mean(dim=1))
         score_global = torch.sigmoid(self.image(dino.class_token))[:, 0]
-        score_local = grid_map.topk(self.local_topk, dim=-1).values.mean(dim=-1)
-        score = (1.0 - self.gamma) * score_global + self.gamma * score_local
-        return HeadOutputs(
-            AnomalyScores(torch.sigmoid(levels), grid_map, score_global, score_local, score), text
+        scores = compose_scores(
+            torch.sigmoid(levels), grid_map, score_global, self.local_topk, self.gamma
         )
+        return HeadOutputs(scores, text)

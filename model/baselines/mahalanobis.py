@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluate import Scored
+from model.evaluate import ScoredImage
 from model.types import Sample
 
 SIZE_PX = 256
@@ -19,19 +19,19 @@ TOP_CELLS = 10  # one in a hundred; their mean judges the image
 RIDGE = 0.05
 
 
-def score_mahalanobis(samples: Sequence[Sample]) -> list[Scored]:
+def score_mahalanobis(samples: Sequence[Sample]) -> list[ScoredImage]:
     """Score images by `d / (1 + d)`, d the Mahalanobis distance of their oddest cells to their own mean."""
     return [_score(sample.image) for sample in samples]
 
 
-def _score(image: NDArray[np.uint8]) -> Scored:
+def _score(image: NDArray[np.uint8]) -> ScoredImage:
     squared = cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
     odd = mahalanobis(cell_features(np.asarray(squared, dtype=np.uint8)))  # [N]
     odd /= 1.0 + odd
     score = float(np.sort(odd)[-TOP_CELLS:].mean())
     grid = odd.reshape(GRID, GRID).astype(np.float32)
     anomaly_map = cv2.resize(grid, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR)
-    return Scored(score, np.asarray(anomaly_map, dtype=np.float32))
+    return ScoredImage(score, np.asarray(anomaly_map, dtype=np.float32))
 
 
 def cell_features(image: NDArray[np.uint8]) -> NDArray[np.float64]:

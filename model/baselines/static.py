@@ -16,7 +16,7 @@ from model.backbones.clip import ClipTower
 from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.ssvp.heads import HeadOutputs, Heads
-from model.ssvp.vtam import AnomalyScores, anomalous_probability
+from model.ssvp.vtam import anomalous_probability, compose_scores
 
 NORMAL_STATES = (
     "{}",
@@ -111,11 +111,8 @@ class StaticHeads(Heads):
         grid_map = 1.0 / (1.0 / expert_maps.clamp_min(1e-6)).mean(dim=1)
         image = clip.class_token[:, None]
         score_global = anomalous_probability(image, states, self.temperature)[:, 0]
-        score_local = grid_map.topk(self.local_topk, dim=-1).values.mean(dim=-1)
-        score = (1.0 - self.gamma) * score_global + self.gamma * score_local
-        return HeadOutputs(
-            AnomalyScores(expert_maps, grid_map, score_global, score_local, score), text
-        )
+        scores = compose_scores(expert_maps, grid_map, score_global, self.local_topk, self.gamma)
+        return HeadOutputs(scores, text)
 
     def _window_map(self, square: Tensor, window: int, states: Tensor) -> Tensor:
         mean = F.avg_pool2d(square, window, stride=1, padding=window // 2, count_include_pad=False)

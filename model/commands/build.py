@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from model.commands.complaints import one_line_errors
-from model.commands.options import Device, device_named, making_errors
+from model.commands.options import Device, making_errors
 
 build_cli = typer.Typer(no_args_is_help=True, help="Build bundles that need no training.")
 
@@ -28,10 +28,13 @@ def static(
     """
     from model.baselines.static import static_config
     from model.checkpoint import load_config, load_history, load_untrained
+    from model.devices import device_named
     from model.export import export_measured
 
     with one_line_errors(*making_errors()):
+        where = device_named(device)
         config = static_config(load_config(towers))
         model = load_untrained(towers, config).eval()
-        history, where = load_history(towers), device_named(device)
-        export_measured(model, out, version, pairs, history, where, Console(stderr=True))
+        export_measured(
+            model, out, version, pairs, load_history(towers), where, Console(stderr=True)
+        )

@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from model.commands.complaints import complain, one_line_errors
-from model.commands.options import Seed, progress_bar
+from model.commands.options import Seed, Split, progress_bar
 
 if TYPE_CHECKING:
-    from model.data.manifest import ManifestRow
+    from model.data.row import ManifestRow
 
 data_cli = typer.Typer(
     no_args_is_help=True, help="List data sets; look at the images that models are made from."
 )
-_SPLITS = {"test": ("test",), "train": ("train",), "all": ("train", "test")}
 
 
 @data_cli.command()
@@ -32,7 +31,7 @@ def prepare(
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where its files are.")],
     out: Annotated[Path, typer.Option(help="Manifest to write; .jsonl.")],
-    split: Annotated[str, typer.Option(help="test, train or all.")] = "all",
+    split: Annotated[Split, typer.Option(help="test, train or all.")] = "all",
     product: Annotated[
         str | None, typer.Option(help="Spoken product name for a folder of your own.")
     ] = None,
@@ -41,20 +40,19 @@ def prepare(
 
     Example: ssvp data prepare visa path/to/VisA --out visa.jsonl
     """
-    from model.data.manifest import DataLayoutError, write_manifest_rows
+    from model.data.manifest import write_manifest_rows
+    from model.data.row import DataLayoutError
     from model.data.sets import SETS
 
     if name not in SETS:
         raise typer.BadParameter(f"unknown set {name!r}; known: {', '.join(SETS)}")
-    if split not in _SPLITS:
-        raise typer.BadParameter(f"unknown split {split!r}; known: {', '.join(_SPLITS)}")
     if out.suffix != ".jsonl":
         raise typer.BadParameter(f"{out} does not end in .jsonl")
     if product is not None and name != "folder":
         raise typer.BadParameter(f"--product is for a folder of your own; {name} has names")
     with one_line_errors(DataLayoutError, OSError):
         found = SETS[name].prepare(folder)
-        rows = [row for row in found if row.split in _SPLITS[split]]
+        rows = [row for row in found if split in (row.split, "all")]
         if not rows:
             raise DataLayoutError(f"{folder} has no images of split {split}")
         if product is not None:

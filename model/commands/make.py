@@ -8,21 +8,22 @@ from rich.console import Console
 
 from model.commands.complaints import one_line_errors
 from model.commands.options import (
-    PROCEDURAL,
     Change,
     Data,
     Device,
     Out,
     Preset,
     Seed,
+    Split,
     Workers,
     changed,
     config_of,
-    device_named,
     making_errors,
     preset_named,
     progress_bar,
 )
+from model.data.row import PROCEDURAL
+from model.progress import SAVE_EVERY_S
 
 
 def pretrain(
@@ -50,18 +51,20 @@ def pretrain(
 
     Example: ssvp pretrain --config ssvp-nano --out runs/ssvp-nano-towers
     """
+    from model.devices import device_named
     from model.pretrain import pretrain
     from model.pretrain_recipe import PretrainConfig, phases_of
 
-    where = device_named(device)
-    if processes is None:  # a fixed number, so that every CPU trains the same model
-        processes = 4 if where.type == "cpu" else 1
     phases = None if half_size is None else phases_of(half_size)
     asked = {"steps": steps, "learning_rate": learning_rate, "phases": phases}
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
-    recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
-    with one_line_errors(*making_errors()), progress_bar("pretrain") as progress:
-        pretrain(preset_named(config), recipe, out, where, progress, start)
+    with one_line_errors(*making_errors()):
+        where = device_named(device)
+        if processes is None:  # a fixed number, so that every CPU trains the same model
+            processes = 4 if where.type == "cpu" else 1
+        recipe = PretrainConfig(seed=seed, workers=workers, processes=processes, **changes)
+        with progress_bar("pretrain") as progress:
+            pretrain(preset_named(config), recipe, out, where, progress, start)
 
 
 def train(
@@ -79,7 +82,7 @@ def train(
     ] = None,
     change: Change = None,
     split: Annotated[
-        str, typer.Option(help="Rows of the manifest to train on: test, train or all.")
+        Split, typer.Option(help="Rows of the manifest to train on: test, train or all.")
     ] = "test",
     epochs: Annotated[int | None, typer.Option(help="Passes over the manifest.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps on procedural images.")] = None,
@@ -93,7 +96,7 @@ def train(
     seed: Seed = 1,
     save_every_s: Annotated[
         float, typer.Option(help="How often an unfinished run is saved, in seconds.")
-    ] = 60.0,
+    ] = SAVE_EVERY_S,
 ) -> None:
     """Train heads and prompts on frozen towers with the paper's objective.
 
@@ -101,6 +104,7 @@ def train(
 
     A manifest's test split is the default: in MVTec-AD, VisA and their kin the train split has no anomaly.
     """
+    from model.devices import device_named
     from model.training import TrainRequest, run_training
 
     folder = towers or Path("runs") / f"{config or 'ssvp-nano'}-towers"
@@ -134,9 +138,10 @@ def export(
     Example: ssvp export runs/ssvp-nano model/bundles/ssvp-nano
     """
     from model.checkpoint import load_history, load_model
+    from model.devices import device_named
     from model.export import export_measured
 
     with one_line_errors(*making_errors()):
-        model = load_model(run)
-        history, where = load_history(run), device_named(device)
+        where = device_named(device)
+        model, history = load_model(run), load_history(run)
         export_measured(model, bundle, version, pairs, history, where, Console(stderr=True))

@@ -1,10 +1,10 @@
 """Options and progress bars that the commands share. Knows the terminal; the work is done elsewhere."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -17,12 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from model import progress
 from model.config import PRESETS, SSVPConfig
 
-if TYPE_CHECKING:
-    import torch  # the commands import it: it takes seconds, and `ssvp --help` needs none of it
-
-PROCEDURAL = "procedural"
 Preset = Annotated[str, typer.Option("--config", help="Preset: " + ", ".join(PRESETS))]
 Out = Annotated[Path, typer.Option("--out", help="Run folder; an unfinished run in it goes on.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
@@ -31,20 +28,12 @@ Data = Annotated[
     str,
     typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs (D18)."),
 ]
+Split = Literal["test", "train", "all"]
 Change = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field of the config: --set fusion=concat. Repeatable."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of weights and images.")]
-
-
-def device_named(name: str) -> "torch.device":
-    """Return the device of that name; auto takes a GPU if there is one."""
-    import torch
-
-    if name == "auto":
-        name = "cuda:0" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def preset_named(name: str) -> SSVPConfig:
@@ -91,7 +80,7 @@ def making_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+def progress_bar(title: str) -> Iterator[progress.Progress]:
     """Show a bar with remaining time and the smoothed losses; on a terminal or in a log alike."""
     bar = Progress(
         TextColumn("{task.description}"),

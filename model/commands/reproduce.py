@@ -13,7 +13,6 @@ from model.commands.options import (
     Workers,
     changed,
     config_of,
-    device_named,
     making_errors,
     progress_bar,
 )
@@ -52,9 +51,10 @@ def reproduce(
 
     Example: ssvp reproduce --table 3 --towers runs/ssvp-large-towers --data manifests --cache /big/tokens
     """
+    from model.devices import device_named
     from model.reproduce.matrix import protocol
     from model.reproduce.matrix import reproduce as run_matrix
-    from model.reproduce.runs import Bench
+    from model.reproduce.runs import ExperimentSetup
     from model.reproduce.variants import TABLES
 
     if table not in TABLES:
@@ -64,18 +64,18 @@ def reproduce(
     pairs = [(train_on, test_on)] if train_on and test_on else protocol(data or Path(), table)
     if not pairs:
         raise typer.BadParameter(f"{data} lacks the manifests of table {table}: visa.jsonl, ...")
-    bench = Bench(
-        towers=towers,
-        config=changed(config_of(config, towers), change),
-        out=out,
-        device=device_named(device),
-        recipe={} if epochs is None else {"epochs": epochs},
-        workers=workers,
-        cache=cache,
-        progress_bar=progress_bar,
-    )
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with one_line_errors(*making_errors()):
-        summary = run_matrix(table, bench, pairs, seeds, console.print)
+        setup = ExperimentSetup(
+            towers=towers,
+            config=changed(config_of(config, towers), change),
+            out=out,
+            device=device_named(device),
+            recipe={} if epochs is None else {"epochs": epochs},
+            workers=workers,
+            cache=cache,
+            progress_bar=progress_bar,
+        )
+        summary = run_matrix(table, setup, pairs, seeds, console.print)
     Console().print(summary.read_text(), markup=False, soft_wrap=True)
     console.print(f"wrote {summary}")

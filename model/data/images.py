@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from model.config import SSVPConfig
+from model.data.masks import TARGET_CELLS, cell_mask
 from model.data.pixels import read_sample
 from model.data.row import ManifestRow
 from model.data.stream import StreamConfig, batches
-from model.losses import mask_on
 from model.preprocess import TowerImages, collate, preprocess, tower_images
-
-TARGET_CELLS = 4  # a mask keeps this many cells a side for each cell of the patch grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +65,9 @@ def manifest_images(
 
 
 def read_row(row: ManifestRow, config: SSVPConfig) -> ImageBatch:
-    """Read one row as a batch of one, its mask brought to four times the patch grid."""
+    """Read one row as a batch of one, its mask brought to `TARGET_CELLS` times the patch grid."""
     sample = read_sample(row)
-    mask = mask_on(torch.from_numpy(sample.mask)[None], TARGET_CELLS * config.grid) > 0.5
+    mask = cell_mask(torch.from_numpy(sample.marked)[None], TARGET_CELLS * config.grid) > 0.5
     return ImageBatch(preprocess(sample.image, config), mask, [sample.product])
 
 

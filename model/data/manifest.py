@@ -13,19 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.data.pixels import read_sample
 from model.data.row import TEST, UNNAMED_DEFECT, DataLayoutError, ManifestRow
 from model.data.sets import mvtec
-
-__all__ = [
-    "DataLayoutError",
-    "ManifestRow",
-    "open_data",
-    "read_manifest",
-    "read_sample",
-    "rows_digest",
-    "write_manifest_rows",
-]
 
 SUFFIX = ".jsonl"
 

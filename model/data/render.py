@@ -56,4 +56,4 @@ def write_sample(sample: Sample, folder: Path, name: str) -> None:
     if sample.defect is not None:
         mask = folder / sample.category / "ground_truth" / kind / f"{name}_mask.png"
         mask.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sample.mask.astype(np.uint8) * 255).save(mask)
+        Image.fromarray(sample.marked.astype(np.uint8) * 255).save(mask)

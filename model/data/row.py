@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TRAIN, TEST = "train", "test"
+PROCEDURAL = "procedural"  # in place of a manifest's path: images drawn by `model.data.procedural`
 UNNAMED_DEFECT = "defect"  # where a data set says that something is wrong, but not what
 
 

@@ -89,7 +89,7 @@ def _collate(pairs: list[SamplePair]) -> Batch:
     rngs = [np.random.default_rng(int(s.image[::16, ::16].astype(np.int64).sum())) for s in samples]
     return Batch(
         images=torch.from_numpy(np.stack([s.image for s in samples])).permute(0, 3, 1, 2),
-        masks=torch.from_numpy(np.stack([s.mask for s in samples])),
+        masks=torch.from_numpy(np.stack([s.marked for s in samples])),
         products=[s.product for s in samples],
         captions=[describe(s, r) for s, r in zip(samples, rngs, strict=True)],
         states=[f"{s.product}|{s.defect}" for s in samples],

@@ -8,7 +8,7 @@ from model.data.manifest import open_data
 from model.data.row import TEST
 from model.data.sets import count
 from model.report import cautions_of
-from model.reproduce.runs import Bench, Run, TowersMissingError
+from model.reproduce.runs import ExperimentSetup, Run, TowersMissingError
 from model.reproduce.summary import Cell, cells, save_table
 from model.reproduce.variants import STATIC, Variant, variants_of
 
@@ -35,7 +35,7 @@ def protocol(data: Path, table: str) -> list[tuple[Path, Path]]:
 
 def reproduce(
     table: str,
-    bench: Bench,
+    setup: ExperimentSetup,
     pairs: Sequence[tuple[Path, Path]],
     seeds: int,
     tell: Callable[[str], None],
@@ -44,7 +44,7 @@ def reproduce(
 
     Args:
         table: its name in `variants.TABLES`.
-        bench: what the runs share.
+        setup: what the runs share.
         pairs: manifests trained on and tested on.
         seeds: how many seeds each row is trained from, 1, 2, ...
         tell: told each finished row.
@@ -55,19 +55,19 @@ def reproduce(
     found: list[Cell] = []
     missing: list[str] = []
     cautions: dict[str, list[str]] = {}
-    for variant in variants_of(table, bench.config):
+    for variant in variants_of(table, setup.config):
         try:
             for train_on, test_on in pairs:
                 tested = _tested(test_on)
                 cautions[tested.dataset] = tested.cautions
-                row = list(_row(table, bench, variant, train_on, tested, seeds))
+                row = list(_row(table, setup, variant, train_on, tested, seeds))
                 found += row
                 tell(f"{variant.label}, {tested.dataset}: " + _line(row))
-                save_table(table, found, missing, cautions, bench.out)
+                save_table(table, found, missing, cautions, setup.out)
         except TowersMissingError as error:
             missing.append(str(error))
             tell(f"not run: {error}")
-    return save_table(table, found, missing, cautions, bench.out)
+    return save_table(table, found, missing, cautions, setup.out)
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,15 @@ def _tested(manifest: Path) -> _Tested:
 
 
 def _row(
-    table: str, bench: Bench, variant: Variant, train_on: Path, tested: _Tested, seeds: int
+    table: str,
+    setup: ExperimentSetup,
+    variant: Variant,
+    train_on: Path,
+    tested: _Tested,
+    seeds: int,
 ) -> list[Cell]:
     tries = 1 if variant is STATIC else seeds  # nothing in it is drawn
-    runs = [Run(bench, variant, train_on, seed) for seed in range(1, tries + 1)]
+    runs = [Run(setup, variant, train_on, seed) for seed in range(1, tries + 1)]
     reports = [r.report(tested.manifest) for r in runs]
     return list(cells(table, variant.label, tested.dataset, reports))
 

@@ -16,9 +16,17 @@ import torch
 
 from model.alignment import Alignment, measure_alignment
 from model.baselines.static import static_config
-from model.checkpoint import CONFIG_FILE, load_config, load_model, load_untrained, save_json
+from model.checkpoint import (
+    CONFIG_FILE,
+    TRAINED_HEADS_FILE,
+    load_config,
+    load_model,
+    load_untrained,
+    save_json,
+)
 from model.config import SSVPConfig
-from model.data.manifest import open_data, read_manifest, read_sample, rows_digest
+from model.data.manifest import open_data, read_manifest, rows_digest
+from model.data.pixels import read_sample
 from model.data.row import ManifestRow
 from model.evaluate import measure
 from model.reproduce.variants import STATIC, Variant
@@ -32,7 +40,7 @@ REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)
-class Bench:
+class ExperimentSetup:
     """What all runs of a matrix share.
 
     Attributes:
@@ -64,7 +72,7 @@ class TowersMissingError(Exception):
 class Run:
     """A variant trained on one manifest from one seed."""
 
-    bench: Bench
+    setup: ExperimentSetup
     variant: Variant
     train_on: Path
     seed: int
@@ -73,44 +81,44 @@ class Run:
     def towers(self) -> Path:
         """Where the towers of the variant are."""
         other = self.variant.towers
-        return self.bench.towers if other is None else self.bench.towers.parent / other
+        return self.setup.towers if other is None else self.setup.towers.parent / other
 
     @property
     def config(self) -> SSVPConfig:
         """The variant's whole config."""
         if self.variant is STATIC:
-            return static_config(self.bench.config)
-        return self.variant.config(self.bench.config)
+            return static_config(self.setup.config)
+        return self.variant.config(self.setup.config)
 
     @cached_property
     def folder(self) -> Path:
         """Where the run is kept."""
         facts: list[Any] = [
             self.config.to_dict(),
-            dict(self.bench.recipe),
+            dict(self.setup.recipe),
             dict(self.variant.losses),
         ]
         facts += [self.train_on.name, rows_digest(read_manifest(self.train_on))]
         digest = hashlib.sha256(json.dumps([*facts, str(self.towers), self.seed]).encode())
-        return self.bench.out / "runs" / f"{digest.hexdigest()[:12]}-seed{self.seed}"
+        return self.setup.out / "runs" / f"{digest.hexdigest()[:12]}-seed{self.seed}"
 
     def model(self) -> SSVP:
         """Return the trained model, training it first where that has not been done."""
         if self.variant is STATIC:
-            return load_untrained(self.towers, self.config).to(self.bench.device).eval()
-        if not (self.folder / "heads.safetensors").exists():
+            return load_untrained(self.towers, self.config).to(self.setup.device).eval()
+        if not (self.folder / TRAINED_HEADS_FILE).exists():
             request = TrainRequest(
                 towers=self.towers,
                 config=self.config,
                 data=str(self.train_on),
-                recipe={**self.bench.recipe, "losses": self.variant.losses, "seed": self.seed},
-                workers=self.bench.workers,
-                cache=self.bench.cache,
+                recipe={**self.setup.recipe, "losses": self.variant.losses, "seed": self.seed},
+                workers=self.setup.workers,
+                cache=self.setup.cache,
             )
-            run_training(request, self.folder, self.bench.device, self.bench.progress_bar)
+            run_training(request, self.folder, self.setup.device, self.setup.progress_bar)
         if load_config(self.folder) != self.config:
             raise ValueError(f"{self.folder} holds a run of another config")
-        return load_model(self.folder).to(self.bench.device)
+        return load_model(self.folder).to(self.setup.device)
 
     def report(self, data: Path) -> dict[str, Any]:
         """Return the figures on a manifest's test split, measuring them where that has not been done.
@@ -131,21 +139,21 @@ class Run:
 
     def _measure(self, name: str, rows: list[ManifestRow]) -> dict[str, Any]:
         model = self.model()
-        cache = self.bench.cache and TokenCache(self.bench.cache, model, self.bench.device)
+        cache = self.setup.cache and TokenCache(self.setup.cache, model, self.setup.device)
         aligned = Alignment()
 
         def watch(batch: TokenBatch) -> None:
             nonlocal aligned
             aligned += measure_alignment(model, batch)
 
-        with self.bench.progress_bar(f"{self.variant.label}, {name}") as progress:
+        with self.setup.progress_bar(f"{self.variant.label}, {name}") as progress:
             if cache:
                 cache.fill(rows, lambda done, total: progress(done, total, {}))
             methods_own = isinstance(model.heads, SSVPHeads)
             scorer = RowScorer(
                 model,
                 rows,
-                tokens_from(model, self.bench.device, cache or None),
+                tokens_from(model, self.setup.device, cache or None),
                 watch if methods_own else lambda _: None,
             )
             done = 0

@@ -31,6 +31,23 @@ class AnomalyScores:
     score: Tensor
 
 
+def compose_scores(
+    expert_maps: Tensor, grid_map: Tensor, score_global: Tensor, local_topk: int, gamma: float
+) -> AnomalyScores:
+    """Add S_local, the mean of P_map's highest cells (eq. 18, D3), and S_final of both scores (eq. 19).
+
+    Args:
+        expert_maps: see `AnomalyScores`.
+        grid_map: likewise.
+        score_global: likewise.
+        local_topk: cells averaged into S_local.
+        gamma: weight of S_local.
+    """
+    score_local = grid_map.topk(local_topk, dim=-1).values.mean(dim=-1)
+    score = (1.0 - gamma) * score_global + gamma * score_local
+    return AnomalyScores(expert_maps, grid_map, score_global, score_local, score)
+
+
 def state_embeddings(text: Tensor, normal_prompts: int) -> Tensor:
     """Average the prompts of each state and return unit vectors `[B, 2, D]`, normal first (D7).
 
@@ -136,6 +153,4 @@ class VTAM(nn.Module):
         if self.moe is not None:
             grid_map = self.moe(v_global, v_local, expert_maps)
         score_global = self.probability(v_global[:, None], states)[:, 0]
-        score_local = grid_map.topk(self.local_topk, dim=-1).values.mean(dim=-1)
-        score = (1.0 - self.gamma) * score_global + self.gamma * score_local
-        return AnomalyScores(expert_maps, grid_map, score_global, score_local, score)
+        return compose_scores(expert_maps, grid_map, score_global, self.local_topk, self.gamma)

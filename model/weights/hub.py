@@ -3,7 +3,6 @@
 Which repository holds them is open_clip's and timm's knowledge. Knows the network; knows no tensor.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from open_clip.pretrained import get_pretrained_cfg as clip_pretrained
 from model.config import SSVPConfig
 from model.weights.files import WeightsError
 from model.weights.published import published_dino
-
-OFFLINE = "SSVP_OFFLINE"
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,6 @@ def download(file: HubFile) -> Path:
         WeightsError: offline, refused or unreachable; the message says how else to get the file.
     """
     by_hand = f"get {file.name} from {file.page} by other means and give it with {file.option}"
-    if os.environ.get(OFFLINE, "").lower() not in ("", "0", "false"):
-        raise WeightsError(f"{OFFLINE} is set, so nothing is downloaded; {by_hand}")
     try:
         return Path(hf_hub_download(file.repository, file.name))
     except GatedRepoError:
@@ -82,7 +77,9 @@ def download(file: HubFile) -> Path:
         ) from None
     except (RepositoryNotFoundError, EntryNotFoundError) as error:
         if isinstance(error, LocalEntryNotFoundError):  # how the hub's library says: no network
-            raise WeightsError(f"{file.page} cannot be reached; {by_hand}") from None
+            raise WeightsError(
+                f"{file.page} cannot be reached, or HF_HUB_OFFLINE is set; {by_hand}"
+            ) from None
         raise WeightsError(
             f"{file.page} has no {file.name}, or asks for a login; {by_hand}"
         ) from None

@@ -79,8 +79,8 @@ def _attempt(
         anomalous = np.where(near[..., None], anomalous, normal)
         if _visible(normal, anomalous, mask):
             return SamplePair(
-                Sample(normal, np.zeros_like(mask), family.name, family.product, family.kind, None),
-                Sample(anomalous, mask, family.name, family.product, family.kind, defect.spoken),
+                Sample(normal, np.zeros_like(mask), family.name, family.product, None),
+                Sample(anomalous, mask, family.name, family.product, defect.spoken),
             )
     return None
 

@@ -36,7 +36,7 @@ def defect_sheet(seed: int, size_px: int, columns: int) -> NDArray[np.uint8]:
 
 
 def _strip(pair: SamplePair, title: str) -> NDArray[np.uint8]:
-    mask = np.repeat(pair.anomalous.mask[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255)
+    mask = np.repeat(pair.anomalous.marked[..., None], 3, axis=2).astype(np.uint8) * np.uint8(255)
     row = np.concatenate([pair.normal.image, pair.anomalous.image, mask], axis=1)
     strip = np.full((row.shape[0] + _TITLE_PX, row.shape[1] + _GAP_PX, 3), 255, np.uint8)
     strip[_TITLE_PX:, :-_GAP_PX] = row

@@ -173,7 +173,7 @@ def wire_mesh(rng: np.random.Generator, size_px: int) -> Scene:
     image = noise.lit(np.broadcast_to(ground, (size_px, size_px, 3)), mottle)
     wire, half = metal_colour(rng), rng.uniform(0.08, 0.22)
     wave = np.float32(rng.uniform(0, 0.12)) * np.sin(v * np.float32(math.pi / pitch))
-    for axis, offset in ((u, wave), (v, np.float32(0) * wave)):
+    for axis, offset in ((u, wave), (v, np.float32(0))):
         t = axis / np.float32(pitch) + offset
         d = (t - np.floor(t) - np.float32(0.5)) / np.float32(half)
         cover = noise.smoothstep(

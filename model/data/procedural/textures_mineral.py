@@ -128,7 +128,7 @@ def asphalt(rng: np.random.Generator, size_px: int) -> Scene:
 def wood(rng: np.random.Generator, size_px: int) -> Scene:
     """Render sawn wood: bent year rings, pores along the grain, sometimes planks."""
     turn = noise.angle(rng)
-    u, v = noise.coordinates(rng, size_px, turn, size_px * rng.uniform(0.0, 0.05))
+    _, v = noise.coordinates(rng, size_px, turn, size_px * rng.uniform(0.0, 0.05))
     ring_px = size_px * log_uniform(rng, 0.02, 0.12)
     slow = noise.oriented(rng, size_px, turn, size_px * rng.uniform(0.5, 2), size_px * 0.15)
     phase = v / np.float32(ring_px) + np.float32(rng.uniform(0.3, 2.5)) * slow
@@ -137,7 +137,7 @@ def wood(rng: np.random.Generator, size_px: int) -> Scene:
     tone = 0.6 - rng.uniform(0.15, 0.5) * saw + rng.uniform(0.02, 0.12) * pores
     if rng.random() < 0.25:
         plank = size_px * rng.uniform(0.2, 0.5)
-        index = np.floor(u * 0 + v / np.float32(plank))
+        index = np.floor(v / np.float32(plank))
         tone = tone + rng.uniform(-0.15, 0.15, 31).astype("f4")[(index % 31).astype(np.int32)]
         gap = np.abs(v / np.float32(plank) - index - 0.5) > 0.5 - 0.006 * size_px / plank
         tone = tone - 0.5 * gap

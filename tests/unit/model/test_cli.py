@@ -52,6 +52,31 @@ def test_an_unknown_preset_is_refused() -> None:
     assert "ssvp-nano" in result.output
 
 
+def test_an_unknown_split_is_refused() -> None:
+    """With the names that are known, not as one that has no images."""
+    result = RUN.invoke(model_cli, ["train", "--config", "ssvp-nano", "--split", "tset"])
+    assert result.exit_code == 2
+    assert "'tset' is not one of" in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pretrain",
+        "train --config ssvp-nano",
+        "export RUN BUNDLE",
+        "reproduce --table 1 --config ssvp-nano --towers TOWERS --train-on A --test-on B",
+        "build static --towers TOWERS --out BUNDLE",
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_first(command: str) -> None:
+    """In one line that says what there is, before anything else is looked for."""
+    result = RUN.invoke(model_cli, [*command.split(), "--device", "gpu"])
+    assert result.exit_code == 2
+    assert result.output.startswith("error: device 'gpu': this machine has cpu")
+    assert len(result.output.splitlines()) == 1
+
+
 @pytest.mark.parametrize("flags", [[], ["--defects"]])
 def test_contact_sheets(tmp_path: Path, flags: list[str]) -> None:
     """An image file to look at, not empty."""

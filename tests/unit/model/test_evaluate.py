@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.evaluate import Scored, measure, resize_mask
+from model.evaluate import ScoredImage, measure, resize_mask
 from model.report import unmarked_note
 from model.types import Sample
 
@@ -16,16 +16,16 @@ def _sample(category: str, defect: str | None, brightness: int) -> Sample:
     if defect is not None:
         mask[0] = True
     image = np.full((4, 4, 3), brightness, dtype=np.uint8)
-    return Sample(image, mask, category, category, "texture", defect)
+    return Sample(image, mask, category, category, defect)
 
 
-def _brightness_scorer(samples: Sequence[Sample]) -> list[Scored]:
+def _brightness_scorer(samples: Sequence[Sample]) -> list[ScoredImage]:
     """Score an image by its brightness; the map is right in its first row."""
     result = []
     for sample in samples:
         anomaly_map = np.zeros((8, 8), dtype=np.float32)
         anomaly_map[:2] = 1.0
-        result.append(Scored(float(sample.image[0, 0, 0]) / 255.0, anomaly_map))
+        result.append(ScoredImage(float(sample.image[0, 0, 0]) / 255.0, anomaly_map))
     return result
 
 
@@ -60,7 +60,7 @@ def test_report_holds_figures_per_category_and_defect() -> None:
 
 def test_an_unknown_mask_leaves_pixel_figures_undefined() -> None:
     """Own parts without ground truth still have image-level figures; another category keeps all of its own."""
-    unmarked = replace(_sample("nut", "dent", 200), mask=np.zeros((4, 4), dtype=np.bool_))
+    unmarked = replace(_sample("nut", "dent", 200), mask=None)
     samples = [_sample("nut", None, 10), unmarked]
     samples += [_sample("tile", None, 10), _sample("tile", "crack", 90)]
     report = measure(samples, _brightness_scorer)
@@ -73,7 +73,7 @@ def test_an_unknown_mask_leaves_pixel_figures_undefined() -> None:
 
 def test_a_missing_mask_among_others_is_left_out_and_counted() -> None:
     """Data sets hold a few: the rest of their kind is measured, its own pixels count neither way."""
-    unmarked = replace(_sample("nut", "dent", 200), mask=np.zeros((4, 4), dtype=np.bool_))
+    unmarked = replace(_sample("nut", "dent", 200), mask=None)
     marked = [_sample("nut", None, 10), _sample("nut", "dent", 90)]
     expected = measure(marked, _brightness_scorer)
     report = measure([*marked, unmarked], _brightness_scorer)

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from model.checkpoint import HEADS_FILE, RESUME_FILE
+from model.checkpoint import RESUME_FILE, TRAINED_HEADS_FILE
 from model.curves import CURVES_FILE
 from model.data.manifest import write_manifest_rows
 from tests.configs import TINY_VIT
@@ -44,9 +44,9 @@ def test_a_killed_training_ends_at_the_same_weights(tmp_path: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (killed / HEADS_FILE).exists()
+    assert not (killed / TRAINED_HEADS_FILE).exists()
     for run in ("killed", "whole"):
         subprocess.run(_command(tmp_path, run), cwd=tmp_path, check=True, capture_output=True)
-    for name in (HEADS_FILE, "prompts.safetensors", CURVES_FILE):
+    for name in (TRAINED_HEADS_FILE, "prompts.safetensors", CURVES_FILE):
         assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert _steps_done(killed) == STEPS

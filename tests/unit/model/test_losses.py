@@ -12,7 +12,6 @@ from model.losses import (
     focal_loss,
     image_loss,
     margin_loss,
-    mask_on,
     ranking_loss,
     ssvp_losses,
     vae_loss,
@@ -83,18 +82,6 @@ def test_ranking_loss_wants_the_defective_twin_above() -> None:
     wrong = ranking_loss(torch.tensor([0.7, 0.2]), label)
     assert float(right) == pytest.approx(math.log1p(math.exp(-4.0)), rel=1e-4)
     assert float(wrong) == pytest.approx(math.log1p(math.exp(4.0)), rel=1e-4)
-
-
-def test_mask_on_keeps_the_smallest_defect() -> None:
-    """A one-pixel defect still marks one cell; an empty mask marks none."""
-    mask = torch.zeros(3, 64, 64, dtype=torch.bool)
-    mask[0, 5, 9] = True
-    mask[1, :32] = True
-    coarse = mask_on(mask, 8)
-    assert coarse[0].sum() == 1
-    assert coarse[0, 0, 1] == 1
-    assert coarse[1].sum() == 32
-    assert coarse[2].sum() == 0
 
 
 def _outputs_and_losses(weights: LossWeights) -> tuple[SSVP, dict[str, float]]:

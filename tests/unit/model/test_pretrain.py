@@ -141,6 +141,21 @@ def test_a_start_without_towers_is_refused(tmp_path: Path) -> None:
         pretrain.pretrain(MICRO, QUICK, tmp_path / "run", CPU, _ignore, start=tmp_path)
 
 
+def test_a_run_without_rarity_experts_is_a_start_too(tmp_path: Path) -> None:
+    """A model that has none keeps none, and asks for none."""
+    plain, first, second = replace(MICRO, rarity_experts=False), tmp_path / "1", tmp_path / "2"
+    pretrain.pretrain(plain, QUICK, first, CPU, _ignore)
+    assert not (first / checkpoint.RARITY_FILE).exists()
+    still = replace(QUICK, learning_rate=1e-9, seed=2)
+    pretrain.pretrain(plain, still, second, CPU, _ignore, start=first)
+    name = "clip.safetensors"
+    before, after = load_file(first / name), load_file(second / name)
+    convolution = "visual.conv1.weight"
+    torch.testing.assert_close(before[convolution], after[convolution], atol=1e-6, rtol=0.0)
+    with pytest.raises(FileNotFoundError, match=r"rarity\.safetensors is missing"):
+        pretrain.pretrain(MICRO, still, tmp_path / "3", CPU, _ignore, start=first)
+
+
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """Two processes that share every batch end in towers of finite weights and count each image once."""
     steps: list[int] = []
@@ -264,16 +279,3 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     checkpoint.save_module(ClipTower(TINY_VIT).model, path)
     with pytest.raises(ValueError, match=r"clip\.safetensors does not fit"):
         checkpoint.load_module(ClipTower(MICRO).model, path)
-
-
-def test_a_run_without_a_context_expert_is_a_start_for_one_with_it(tmp_path: Path) -> None:
-    """Towers and both distances' readers are taken over; the context expert starts at random."""
-    older = replace(MICRO, context_layers=0)
-    pretrain.pretrain(older, QUICK, tmp_path / "older", CPU, _ignore)
-    still = replace(QUICK, steps=2, learning_rate=0.0, ema_decay=0.0)
-    pretrain.pretrain(MICRO, still, tmp_path / "newer", CPU, _ignore, tmp_path / "older")
-    before = load_file(tmp_path / "older" / checkpoint.RARITY_FILE)
-    after = load_file(tmp_path / "newer" / checkpoint.RARITY_FILE)
-    assert all(torch.equal(after[k], v) for k, v in before.items())
-    assert {k for k in after if k not in before}
-    assert all(k.startswith("context.") for k in after if k not in before)

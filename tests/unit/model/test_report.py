@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.evaluate import Report, Scored, measure
+from model.evaluate import Report, ScoredImage, measure
 from model.pictures import HEIGHT_PX, WIDTH_LIMIT_PX, Gallery, draw_panel
 from model.reference import best_of_others, paper_figures, paper_figures_of_class
 from model.report import About, cautions, save_report, seen_note, table
@@ -21,13 +21,13 @@ def _sample(category: str, defect: str | None, brightness: int) -> Sample:
     mask = np.zeros((40, 60), dtype=np.bool_)
     mask[:10] = defect is not None
     image = np.full((40, 60, 3), brightness, dtype=np.uint8)
-    return Sample(image, mask, category, category, "texture", defect)
+    return Sample(image, mask, category, category, defect)
 
 
-def _score(samples: Sequence[Sample]) -> list[Scored]:
+def _score(samples: Sequence[Sample]) -> list[ScoredImage]:
     anomaly_map = np.zeros((8, 8), dtype=np.float32)
     anomaly_map[:2] = 1.0
-    return [Scored(float(s.image[0, 0, 0]) / 255.0, anomaly_map) for s in samples]
+    return [ScoredImage(float(s.image[0, 0, 0]) / 255.0, anomaly_map) for s in samples]
 
 
 @pytest.fixture
@@ -186,7 +186,6 @@ def test_a_panel_of_a_very_wide_image_stays_small() -> None:
         np.zeros((20, 2000), dtype=np.bool_),
         "steel",
         "steel",
-        "texture",
         None,
     )
     panel = draw_panel(strip, _score([strip])[0])

@@ -14,14 +14,14 @@ import torch
 
 from model.config import SSVP_BASE, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.data.manifest import write_manifest_rows
+from model.progress import Progress
 from model.reference import paper_tables
 from model.reproduce import runs as reproduce_runs
 from model.reproduce.matrix import protocol, reproduce
 from model.reproduce.paper import paper_value
-from model.reproduce.runs import Bench, Run
+from model.reproduce.runs import ExperimentSetup, Run
 from model.reproduce.summary import cells
 from model.reproduce.variants import FULL, TABLES, variants_of
-from model.train import Progress
 from tests.configs import TINY_VIT
 from tests.towers import write_towers
 from tests.unit.model.test_sources import rows_of
@@ -33,7 +33,7 @@ def _no_bar(title: str) -> Iterator[Progress]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def setup(tmp_path: Path) -> ExperimentSetup:
     """Return towers, two manifests and a cache, all tiny."""
     towers = write_towers(tmp_path / "towers", TINY_VIT)
     rows = rows_of(tmp_path / "data")
@@ -41,47 +41,51 @@ def bench(tmp_path: Path) -> Bench:
         write_manifest_rows([replace(r, dataset=name) for r in rows], tmp_path / f"{name}.jsonl")
     recipe = {"epochs": 1, "batch_size": 4}
     cache = tmp_path / "cache"
-    return Bench(towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar)
+    return ExperimentSetup(
+        towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar
+    )
 
 
 def test_ablation_runs_every_row_and_goes_on_where_it_was(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setup: ExperimentSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Table 3 from nothing; called again it trains and measures nothing, and says the same."""
     pairs = protocol(tmp_path, "3")
     assert pairs == [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
-    summary = reproduce("3", bench, pairs, seeds=2, tell=lambda _: None)
-    found = json.loads((bench.out / "table-3.json").read_text())
+    summary = reproduce("3", setup, pairs, seeds=2, tell=lambda _: None)
+    found = json.loads((setup.out / "table-3.json").read_text())
     assert [c["row"] for c in found["cells"][::2]] == [v.label for v in TABLES["3"]]
     assert all(c["seeds"] == 2 and 0.0 <= c["ours"] <= 100.0 for c in found["cells"])
     text = summary.read_text()
     assert "(93.0)" in text
     monkeypatch.setattr(reproduce_runs, "run_training", None)  # calling it would fail
     monkeypatch.setattr(reproduce_runs, "measure", None)
-    assert reproduce("3", bench, pairs, seeds=2, tell=lambda _: None).read_text() == text
+    assert reproduce("3", setup, pairs, seeds=2, tell=lambda _: None).read_text() == text
 
 
-def test_tables_share_runs(bench: Bench, tmp_path: Path) -> None:
+def test_tables_share_runs(setup: ExperimentSetup, tmp_path: Path) -> None:
     """The full model is one run, whichever table asks for it; another seed or recipe is another."""
-    run = Run(bench, FULL, tmp_path / "visa.jsonl", 1)
+    run = Run(setup, FULL, tmp_path / "visa.jsonl", 1)
     same = next(v for v in TABLES["4"] if v.label == "full")
-    assert Run(bench, same, tmp_path / "visa.jsonl", 1).folder == run.folder
-    assert Run(bench, FULL, tmp_path / "visa.jsonl", 2).folder != run.folder
-    assert Run(bench, FULL, tmp_path / "mvtec.jsonl", 1).folder != run.folder
-    other = replace(bench, recipe={"epochs": 2})
+    assert Run(setup, same, tmp_path / "visa.jsonl", 1).folder == run.folder
+    assert Run(setup, FULL, tmp_path / "visa.jsonl", 2).folder != run.folder
+    assert Run(setup, FULL, tmp_path / "mvtec.jsonl", 1).folder != run.folder
+    other = replace(setup, recipe={"epochs": 2})
     assert Run(other, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
 
 
-def test_figures_of_one_data_set_are_not_told_for_another(bench: Bench, tmp_path: Path) -> None:
+def test_figures_of_one_data_set_are_not_told_for_another(
+    setup: ExperimentSetup, tmp_path: Path
+) -> None:
     """A manifest of the same name elsewhere, or with other rows, is another run and another report."""
     train_on, test_on = tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl"
-    run = Run(bench, FULL, train_on, 1)
+    run = Run(setup, FULL, train_on, 1)
     before = run.report(test_on)
     lines = test_on.read_text().splitlines()
     test_on.write_text("\n".join(lines[2:]) + "\n")
     assert _images(run.report(test_on)) == _images(before) - 2
     train_on.write_text("\n".join(lines[2:]) + "\n")
-    assert Run(bench, FULL, train_on, 1).folder != run.folder
+    assert Run(setup, FULL, train_on, 1).folder != run.folder
 
 
 class _StoppedError(Exception):
@@ -89,11 +93,11 @@ class _StoppedError(Exception):
 
 
 def test_a_run_that_dies_while_its_towers_are_copied_is_not_taken_for_trained(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setup: ExperimentSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a file is there, on a disk without links; asked again, the run is made and loads."""
     write_manifest_rows(rows_of(tmp_path / "rows"), tmp_path / "copied.jsonl")
-    run = Run(bench, FULL, tmp_path / "copied.jsonl", 1)
+    run = Run(setup, FULL, tmp_path / "copied.jsonl", 1)
 
     def refuse(path: Path, target: Path) -> None:
         raise OSError
@@ -114,39 +118,43 @@ def _images(report: dict[str, Any]) -> int:
     return sum(c["normal"] + c["anomalous"] for c in report["categories"].values())
 
 
-def test_baselines_and_alignment_come_from_the_same_command(bench: Bench, tmp_path: Path) -> None:
+def test_baselines_and_alignment_come_from_the_same_command(
+    setup: ExperimentSetup, tmp_path: Path
+) -> None:
     """Table 1 holds the untrained and the linear row beside ours; table 4 the figures of alignment."""
     pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
-    reproduce("1", bench, pairs, seeds=1, tell=lambda _: None)
-    found = json.loads((bench.out / "table-1.json").read_text())["cells"]
+    reproduce("1", setup, pairs, seeds=1, tell=lambda _: None)
+    found = json.loads((setup.out / "table-1.json").read_text())["cells"]
     assert {c["row"] for c in found} == {"static prompts", "linear head on DINO", "SSVP"}
     assert {c["metric"] for c in found} >= {"image_auroc", "pixel_auroc", "pro"}
-    reproduce("4", bench, pairs, seeds=1, tell=lambda _: None)
-    alignment = json.loads((bench.out / "table-4.json").read_text())["cells"]
+    reproduce("4", setup, pairs, seeds=1, tell=lambda _: None)
+    alignment = json.loads((setup.out / "table-4.json").read_text())["cells"]
     assert {c["metric"] for c in alignment} == {"TIR-FG", "SCD-normal", "SCD-abnormal"}
     assert all(-1.0 <= c["ours"] <= 2.0 for c in alignment)
 
 
 def test_the_papers_figures_stand_beside_the_version_that_was_measured(
-    bench: Bench, tmp_path: Path
+    setup: ExperimentSetup, tmp_path: Path
 ) -> None:
     """The rows say which it is, not the file; what differs from what others measured stands below the table."""
     rows = [replace(r, dataset="ksdd2-crops") for r in rows_of(tmp_path / "rows")]
     write_manifest_rows(rows, tmp_path / "ksdd2.jsonl")
     pairs = [(tmp_path / "ksdd2.jsonl", tmp_path / "ksdd2.jsonl")]
-    text = reproduce("1", bench, pairs, seeds=1, tell=lambda _: None).read_text()
+    text = reproduce("1", setup, pairs, seeds=1, tell=lambda _: None).read_text()
     assert "| SSVP | ksdd2-crops |" in text
     assert "- ksdd2-crops: Measured here: 4 + 4 images (normal + anomalous), not 356 + 356" in text
     assert "- ksdd2-crops: RSDD and KSDD2 baseline rows look like another split" in text
     assert "same set" not in text
 
 
-def test_towers_nobody_fetched_are_reported_not_invented(bench: Bench, tmp_path: Path) -> None:
+def test_towers_nobody_fetched_are_reported_not_invented(
+    setup: ExperimentSetup, tmp_path: Path
+) -> None:
     """Table 5 runs the row whose towers are there and names the others."""
     pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
     told: list[str] = []
-    reproduce("5", bench, pairs, seeds=1, tell=told.append)
-    found = json.loads((bench.out / "table-5.json").read_text())
+    reproduce("5", setup, pairs, seeds=1, tell=told.append)
+    found = json.loads((setup.out / "table-5.json").read_text())
     assert {c["row"] for c in found["cells"]} == {"DINOv3 ViT-L"}
     assert len(found["not_run"]) == 4
 

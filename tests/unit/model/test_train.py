@@ -13,13 +13,13 @@ from model.curves import CURVES_FILE
 from model.data.images import procedural_images
 from model.data.stream import StreamConfig
 from model.losses import LossWeights
+from model.progress import Progress
 from model.recipes import NANO, PAPER, recipe_for
 from model.runs import OtherRecipeError
 from model.sources import ProceduralSource, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import tokens_of
 from model.train import (
-    Progress,
     TrainConfig,
     build_optimizer,
     forget_names,

@@ -16,7 +16,8 @@ from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
 from model.bundle import CLIP_FILE, read_bundle
 from model.config import SSVP_NANO, SSVPConfig
-from model.export import Thresholds, export_bundle, predict_torch
+from model.export import Thresholds, export_bundle
+from model.scoring import predict_torch
 from model.ssvp.model import SSVP
 from model.types import Sample
 from tests.configs import TINY_VIT
@@ -35,7 +36,6 @@ def _pictures(count: int) -> list[Sample]:
             mask=np.zeros((40 + 7 * i, 90), dtype=np.bool_),
             category="x",
             product=names[i % len(names)],
-            kind="texture",
             defect=None,
         )
         for i in range(count)

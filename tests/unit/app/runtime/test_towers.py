@@ -16,7 +16,7 @@ from app.runtime.towers import (
     Towers,
     TowerTokens,
     _Recording,
-    compiled,
+    compile_tower,
     tower_dtype,
 )
 from model.backbones.clip import ClipTower
@@ -111,7 +111,7 @@ def test_a_batch_runs_in_the_next_larger_recording(towers: Towers) -> None:
     graphed._recordings[4] = _Recording(replayed, still, replayed.tokens)  # type: ignore[arg-type]
     for seed in (2, 3):
         images = _images(3, seed)
-        found, expected = graphed(images), towers(images)
+        found, expected = graphed(images, 1), towers(images)
         assert found.dino is not None
         assert expected.dino is not None
         torch.testing.assert_close(found.clip.class_token, expected.clip.class_token)
@@ -122,7 +122,7 @@ def test_a_batch_runs_in_the_next_larger_recording(towers: Towers) -> None:
 @torch.inference_mode()
 def test_a_batch_larger_than_every_recording_is_computed_all_the_same(towers: Towers) -> None:
     """Nothing is cut off."""
-    found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1))
+    found = GraphedTowers(towers, TINY_VIT, CPU)(_images(5, seed=1), 1)
     assert len(found.clip.class_token) == 5
 
 
@@ -136,7 +136,7 @@ def test_a_tower_is_compiled_as_one_graph(
     torch.manual_seed(0)
     tower: Any = kind(config).eval()
     optimised(tower)
-    whole = compiled(tower, backend="eager")  # the tracing is torch's own for every backend
+    whole = compile_tower(tower, backend="eager")  # the tracing is torch's own for every backend
     side = config.clip_size_px if kind is ClipTower else config.dino_size_px
     for count in (1, 3):
         images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
@@ -150,5 +150,9 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(StartError, match="C compiler"):
         Towers(
-            ClipTower(TINY_VIT).eval(), DinoTower(TINY_VIT).eval(), CPU, torch.float32, fused=True
+            ClipTower(TINY_VIT).eval(),
+            DinoTower(TINY_VIT).eval(),
+            CPU,
+            torch.float32,
+            compiled=True,
         )

@@ -16,7 +16,7 @@ from model.types import Sample
 
 def _sample(image: np.ndarray) -> Sample:
     mask = np.zeros(image.shape[:2], dtype=np.bool_)
-    return Sample(image, mask, "x", "x", "texture", None)
+    return Sample(image, mask, "x", "x", None)
 
 
 def _grain(seed: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.data.manifest import (
-    DataLayoutError,
-    ManifestRow,
-    open_data,
-    read_manifest,
-    read_sample,
-    write_manifest_rows,
-)
-from model.data.pixels import read_image, read_mask
+from model.data.manifest import open_data, read_manifest, write_manifest_rows
+from model.data.pixels import read_image, read_mask, read_sample
+from model.data.row import DataLayoutError, ManifestRow
 from model.data.sets import SETS
 from tests.miniature import WRITERS
 
@@ -175,7 +170,7 @@ def test_sample_has_the_rows_names(prepared: list[ManifestRow]) -> None:
     row = next(r for r in prepared if r.category == "metal_nut" and r.defect == "large_scratch")
     sample = read_sample(row)
     assert (sample.category, sample.product) == ("metal_nut", "metal nut")
-    assert (sample.defect, sample.kind) == ("large scratch", "unknown")
+    assert sample.defect == "large scratch"
     assert read_sample(row, product="nut").product == "nut"
 
 
@@ -190,6 +185,21 @@ def test_sample_with_a_mask_of_another_size_names_both(
         DataLayoutError, match=r"mask .*_mask.png is \(3, 5\), .*0.png is \(48, 64\)"
     ):
         read_sample(row)
+
+
+def test_sample_of_a_defect_that_is_not_marked_has_no_mask(prepared: list[ManifestRow]) -> None:
+    """Whether nobody drew a mask or drew nothing in it; a normal image's mask is known to be empty."""
+    row = next(r for r in prepared if r.mask is not None)
+    assert row.mask is not None
+    _png(row.mask, np.zeros((48, 64), dtype=np.uint8))
+    for unmarked in (row, replace(row, mask=None)):
+        sample = read_sample(unmarked)
+        assert sample.mask is None
+        assert sample.marked.shape == (48, 64)
+        assert not sample.marked.any()
+    normal = read_sample(next(r for r in prepared if not r.anomalous))
+    assert normal.mask is not None
+    assert not normal.mask.any()
 
 
 def test_sample_that_is_no_picture_is_an_error(prepared: list[ManifestRow]) -> None:

@@ -53,7 +53,7 @@ def test_prepare_command_takes_a_split_and_a_product(tmp_path: Path) -> None:
         (["mvtec", "absent", "--out", "x.jsonl"], "error: absent is no folder"),
         (["coco", ".", "--out", "x.jsonl"], "unknown set"),
         (["folder", ".", "--out", "x.csv"], "x.csv"),
-        (["mvtec", ".", "--out", "x.jsonl", "--split", "some"], "unknown split"),
+        (["mvtec", ".", "--out", "x.jsonl", "--split", "some"], "is not one of"),
         (["mvtec", ".", "--out", "x.jsonl", "--product", "nut"], "--product"),
         (["rsdd", "rsdd", "--out", "x.jsonl", "--split", "train"], "no images of split train"),
     ],

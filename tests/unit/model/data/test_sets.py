@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.data.manifest import DataLayoutError, ManifestRow, read_sample
+from model.data.pixels import read_sample
+from model.data.row import DataLayoutError, ManifestRow
 from model.data.sets import SETS, Counts, DatasetLayout, Reference, count
 from tests.miniature import DEFECT_AREA_PX, HEIGHT_PX, WIDTH_PX, WRITERS, Expected
 
@@ -73,10 +74,10 @@ def test_set_masks_mark_the_defect_whatever_their_convention(prepared: Prepared)
     for row in prepared[2]:
         sample = read_sample(row)
         assert sample.image.shape == (HEIGHT_PX, WIDTH_PX, 3)
-        assert int(sample.mask.sum()) == (DEFECT_AREA_PX if row.anomalous else 0)
+        assert int(sample.marked.sum()) == (DEFECT_AREA_PX if row.anomalous else 0)
         if row.anomalous:
             grey = sample.image.mean(axis=2)
-            assert grey[sample.mask].mean() > grey[~sample.mask].mean() + 60  # 90 were added
+            assert grey[sample.marked].mean() > grey[~sample.marked].mean() + 60  # 90 were added
     assert {r.defect for r in prepared[2]} > {None}
 
 
@@ -237,5 +238,5 @@ def test_own_folder_without_masks_has_image_labels_only(tmp_path: Path) -> None:
     truth = {r.defect: r.has_pixel_truth for r in rows}
     assert truth == {None: True, "deep-scratch": True, "dent": False}
     dent = next(r for r in rows if r.defect == "dent")
-    assert not read_sample(dent).mask.any()
+    assert read_sample(dent).mask is None
     assert read_sample(dent).defect == "dent"

@@ -14,7 +14,7 @@ import pytest
 
 from model.config import PRESETS, SSVP_NANO
 from model.weights.files import WeightsError
-from model.weights.hub import clip_file, dino_file, download
+from model.weights.hub import clip_file, dino_file
 
 CONTENT = bytes(range(256)) * 100_000  # 26 MB: the library counts blocks of ten
 GET_FILE = """
@@ -98,10 +98,10 @@ def hub() -> Iterator[Hub]:
     server.server_close()
 
 
-def _get(url: str, home: Path) -> str:
+def _get(url: str, home: Path, **settings: str) -> str:
     """Download in a process of its own: the hub's library reads its settings once."""
     env = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
-    env |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+    env |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **settings}
     found = subprocess.run(
         [sys.executable, "-c", GET_FILE], env=env, capture_output=True, text=True, check=True
     )
@@ -142,12 +142,13 @@ def test_no_network_says_the_way_out(tmp_path: Path) -> None:
     assert "--dino-file" in text
 
 
-def test_offline_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SSVP_OFFLINE=1 refuses before any connection."""
-    monkeypatch.setenv("SSVP_OFFLINE", "1")
-    monkeypatch.setattr("model.weights.hub.hf_hub_download", None)  # calling it would fail
-    with pytest.raises(WeightsError, match=r"SSVP_OFFLINE is set.*--clip-file"):
-        download(clip_file(PRESETS["ssvp-large"]))
+def test_offline_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
+    """HF_HUB_OFFLINE=1, the library's own setting, keeps it from a hub that would answer."""
+    text = _get(hub.url, tmp_path, HF_HUB_OFFLINE="1")
+    assert text.startswith("refused: https://huggingface.co/org/towers cannot be reached")
+    assert "HF_HUB_OFFLINE is set" in text
+    assert "--dino-file" in text
+    assert not hub.ranges
 
 
 def test_every_large_preset_has_published_weights() -> None:

@@ -1,0 +1,18 @@
+"""Devices by their names. Knows torch's devices, no model."""
+
+import torch
+
+
+def device_named(name: str) -> torch.device:
+    """Return a device of this machine: `auto` is the first GPU, or the CPU where there is none.
+
+    Raises:
+        ValueError: this machine has no such device; the message says which it has.
+    """
+    gpus = torch.cuda.device_count()
+    known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
+    if name == "auto":
+        return torch.device("cuda:0" if gpus else "cpu")
+    if name not in known:
+        raise ValueError(f"device {name!r}: this machine has {', '.join(known)}")
+    return torch.device(name)
