@@ -19,8 +19,8 @@ from model.reproduce.summary import cells
 from model.reproduce.variants import FULL, TABLES
 from model.train import Progress
 from tests.configs import TINY_VIT
+from tests.miniature import rows_of
 from tests.towers import write_towers
-from tests.unit.model.test_sources import rows_of
 
 
 @contextmanager
