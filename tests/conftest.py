@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -32,9 +32,6 @@ class Service:
 
     client: httpx.AsyncClient
     engine: Engine
-
-
-Serving = Callable[..., AbstractAsyncContextManager[Service]]
 
 
 @asynccontextmanager

@@ -8,6 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.conftest import WAIT_S
+from tests.fakes import encode, grey
+
+PNG = encode(grey(200))
+
+
+def inspection(body: bytes = PNG, *headers: str, version: str = "1.1") -> bytes:
+    """Write an inspection request."""
+    head = [f"POST /v1/detect HTTP/{version}", "Host: line", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, *headers, "", ""]).encode() + body
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from app import http_limits
-from tests.api.test_http_limits import inspection
-from tests.api.test_server import listening
 from tests.conftest import until
 from tests.fakes import FakeRuntime, encode
-from tests.raw_http import calling
+from tests.raw_http import calling, inspection
+from tests.serving import listening
 
 pytestmark = pytest.mark.anyio
 
