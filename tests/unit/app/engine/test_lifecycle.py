@@ -152,16 +152,14 @@ async def test_a_dead_worker_shows() -> None:
             pass
 
 
-async def test_wrong_numbers_show_within_an_interval_and_right_ones_again() -> None:
+async def test_wrong_numbers_show_and_right_ones_again() -> None:
     """The golden image is repeated; the service refuses while it has the wrong score, and recovers."""
     runtime = FakeRuntime()
-    engine = Engine(Settings(golden_interval_s=1))
+    engine = Engine(Settings(golden_interval_s=0.2))
     async with engine.running(lambda: runtime):
         await until(lambda: engine.snapshot().state is State.READY)
         runtime.bias = 0.01
-        began = time.perf_counter()
         await until(lambda: engine.snapshot().state is State.NOT_READY)
-        assert time.perf_counter() - began < 1 + 2  # two for a busy machine
         assert "scored 0.41" in engine.snapshot().reason
         assert engine.snapshot().alive
         with pytest.raises(NotReadyError), engine.admitted():
