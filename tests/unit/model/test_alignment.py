@@ -44,7 +44,7 @@ def test_alignment_is_of_defective_patches_and_of_whole_states(
     monkeypatch.setattr(StaticPrompts, "forward", lambda *_: static)
     masks = torch.zeros(1, 8, 8, dtype=torch.bool)  # four cells a side
     masks[0, :2, :2] = masks[0, 2:4, 2:4] = True
-    nothing = TowerFeatures((), torch.zeros(1, 2))
+    nothing = TowerFeatures(torch.zeros(1, 2), ())
     found = measure_alignment(model, TokenBatch(nothing, nothing, masks, ["nut"]))
     assert (found.patches, found.images) == (4, 1)
     assert found.figures() == pytest.approx(

@@ -13,8 +13,8 @@ from model.ssvp.model import SSVP
 from model.tokens import tokens_of
 from model.train import TrainConfig, build_optimizer, train_step
 
-# ssvp-large in all but the number of cells and the depth of towers, which are random and stay so: at full size a
-# CPU would need an hour.
+# ssvp-large in all but the number of cells and the depth of its random towers: 37 x 37 cells would take a CPU
+# an hour.
 SMALL_IMAGES = replace(
     SSVP_LARGE,
     name="ssvp-large-112",
