@@ -14,9 +14,8 @@ from app.engine.verdict import Result, checked, decide
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 PRODUCT = "object"
-_PIXELS_SCORED = (
-    4  # of the picture for one of the model's, along a side: as many as the inspector leaves
-)
+# Of the picture for one of the model's, along a side: as many as the inspector leaves.
+_PIXELS_SCORED = 4
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ async def test_a_picture_is_opened_and_drawn_as_by_the_service(
     inspector: Inspector, runtime: FakeRuntime, shape: tuple[int, ...], encoding: str
 ) -> None:
     """Large JPEGs at a part of their size, the rest whole: the same pixels, regions and heat map."""
-    coarse = np.random.default_rng(0).integers(0, 256, (32, 36, 3), dtype=np.uint8)
-    image = coarse.repeat(64, axis=0).repeat(64, axis=1)[: shape[0], : shape[1]]
+    coarse = np.random.default_rng(0).integers(0, 256, (512, 576, 3), dtype=np.uint8)
+    image = coarse.repeat(4, axis=0).repeat(4, axis=1)[: shape[0], : shape[1]]
     order = Order(encode(image, encoding), PRODUCT, None, HeatmapOptions())
     ours, theirs = open_picture(order.image, runtime, MAX_PIXELS), inspector._open(order)
     assert np.array_equal(ours.query.prepared, theirs.query.prepared)
