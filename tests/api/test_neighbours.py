@@ -1,7 +1,6 @@
-"""One caller's trouble stays that caller's: slow senders, dead shares, huge answers, batches given up."""
+"""One caller's trouble stays that caller's: slow senders, dead shares, too much at once."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from app.engine import image_files
-from app.observability import Metrics, RequestRecord
 from app.settings import Settings
 from tests.conftest import serving, until
 from tests.fakes import FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
-URL, BATCH = "/v1/detect", "/v1/detect/batch"
+URL = "/v1/detect"
 PNG = encode(grey(200))
 
 
@@ -86,43 +84,6 @@ async def test_a_dead_share_holds_up_nobody_else(
         assert answer.status_code == 200
 
 
-def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
-    """An open file that lies elsewhere than its path said is not read."""
-    root, secret = tmp_path / "root", tmp_path / "secret"
-    root.mkdir()
-    secret.write_bytes(b"secret")
-    descriptor = os.open(secret, os.O_RDONLY)
-    assert not image_files._still_inside(descriptor, root)
-    assert image_files._still_inside(descriptor, tmp_path)
-    os.close(descriptor)
-
-
-async def test_an_answer_that_takes_too_long_to_write_is_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The deadline ends at the answer, not at the verdict."""
-    from app.api.routes import detect
-
-    async with serving() as service:
-        monkeypatch.setattr(detect, "_response", lambda *_: threading.Event().wait(0.5))
-        answer = await service.client.post(URL, params={"deadline_ms": "400"}, content=PNG)
-        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
-
-
-async def test_a_batch_given_up_is_no_bug() -> None:
-    """A caller who leaves counts as one who left, image by image, not as internal errors."""
-    record = RequestRecord("id", "POST", BATCH, inspects=True)
-    for _ in range(5):
-        record.part()
-    record.status, record.code = 499, "client_gone"
-    async with serving() as service:
-        metrics = Metrics()
-        metrics.observe_request(record)
-        text = metrics.exposition(service.engine.snapshot(), {}).decode()
-    assert 'ssvp_requests_total{outcome="client_gone"} 5.0' in text
-    assert 'ssvp_requests_total{outcome="internal"} 0.0' in text
-
-
 @pytest.mark.parametrize("sequence", ["17.0", "+17", "1_7", " 17", "1e3", "0x11"])
 async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
     """What a PLC could not match again is refused, not answered with another number."""
@@ -133,25 +94,6 @@ async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
             assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
         answer = await service.client.post(URL, params={"sequence": "-17"}, content=PNG)
         assert answer.json()["sequence"] == -17
-
-
-async def test_a_batch_that_takes_too_long_to_write_is_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As a single image's answer: whoever waits no longer is not told of verdicts in time."""
-    from app.api.routes import batch
-
-    real = batch._result
-
-    def slowly(*arguments: object) -> dict[str, object]:
-        threading.Event().wait(0.5)
-        return real(*arguments)  # type: ignore[arg-type]
-
-    async with serving() as service:
-        monkeypatch.setattr(batch, "_result", slowly)
-        files = [("image", ("a.png", PNG))]
-        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
-        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
 
 
 async def test_large_bodies_count_until_they_are_answered() -> None:

@@ -1,11 +1,13 @@
 """What a request may ask for beside the plain verdict: a part, a file, several images, a small answer."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.api.routes import batch, detect
 from app.settings import Settings
 from tests.conftest import Service, serving
 from tests.fakes import FakeRuntime, encode, grey
@@ -261,3 +263,30 @@ async def test_a_deadline_that_is_none(service: Service, deadline_ms: str) -> No
     """Whole milliseconds, from 1 to an hour."""
     answer = await service.client.post(URL, params={"deadline_ms": deadline_ms}, content=PNG)
     assert answer.status_code == 422
+
+
+async def test_an_answer_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The deadline ends at the answer, not at the verdict."""
+    async with serving() as service:
+        monkeypatch.setattr(detect, "_response", lambda *_: threading.Event().wait(0.5))
+        answer = await service.client.post(URL, params={"deadline_ms": "400"}, content=PNG)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+async def test_a_batch_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a single image's answer: whoever waits no longer is not told of verdicts in time."""
+    real = batch._result
+
+    def slowly(*arguments: object) -> dict[str, object]:
+        threading.Event().wait(0.5)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "_result", slowly)
+        files = [("image", ("a.png", PNG))]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
