@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
+import hypothesis
 import pytest
 
 from app.engine.lifecycle import Engine, State
@@ -16,6 +17,12 @@ from app.settings import Settings
 from tests.fakes import FakeRuntime
 
 WAIT_S = 10.0
+
+# Examples are of outcomes; how long one takes says what else the machine does.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.settings import Settings
@@ -19,7 +19,7 @@ PICTURES = [encode(grey(level, 8, 8)) for level in range(256)]
 NO_HEATMAP = {"heatmap": "none"}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(
