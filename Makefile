@@ -10,7 +10,7 @@ serve: $(VENV)/.serve ## install and start the service; SSVP_* settings are hono
 	$(BIN)/ssvp serve
 
 test: $(VENV)/.dev check ## install and pass every check and test
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev ## style, types, import direction
 	$(BIN)/ruff check .

@@ -16,35 +16,20 @@ import statistics
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from PIL import Image
-
-from app.engine.decode import decode
-from app.engine.regions import Box, Size, find_regions
-from app.engine.render import HeatmapOptions, heatmap_size, render, shrink
-from app.runtime.protocol import Prediction, Query, Runtime
+from app.runtime.protocol import Prediction, Runtime
 from app.runtime.ssvp import load_runtime
 from app.settings import Settings
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A decoded image on its way to the runtime."""
-
-    query: Query
-    size: Size
-    drawn: Size
-    picture: Image.Image
+from benchmarks.stages import Opened, conclude, open_picture
 
 
 class Pipeline:
     """The stages of one image, and two ways to drive them."""
 
     def __init__(self, runtime: Runtime, settings: Settings, images: list[bytes]) -> None:
-        self._runtime, self._settings = runtime, settings
+        self._runtime, self._settings, self._model = runtime, settings, runtime.info
         self._images = cycle(images)
         self._pool = ThreadPoolExecutor(settings.decode_threads)
 
@@ -53,8 +38,8 @@ class Pipeline:
         took = []
         for _ in range(count):
             began = time.perf_counter()
-            opened = self._open(next(self._images))
-            self._conclude(opened, self._runtime.predict([opened.query])[0])
+            opened = self._open()
+            conclude(opened, self._runtime.predict([opened.query])[0], self._model)
             took.append(time.perf_counter() - began)
         return took
 
@@ -98,26 +83,16 @@ class Pipeline:
         self, opened: Opened, prediction: Prediction, ready: "queue.SimpleQueue[Opened]"
     ) -> float:
         """Finish an image, begin another; return when the first was finished."""
-        self._conclude(opened, prediction)
+        conclude(opened, prediction, self._model)
         finished = time.perf_counter()
         self._feed(ready)
         return finished
 
     def _feed(self, ready: "queue.SimpleQueue[Opened]") -> None:
-        ready.put(self._open(next(self._images)))
+        ready.put(self._open())
 
-    def _open(self, data: bytes) -> Opened:
-        image = decode(data, self._settings.max_pixels)
-        size = Size(image.shape[1], image.shape[0])
-        drawn = heatmap_size(size, HeatmapOptions())
-        query = Query(self._runtime.prepare(image), "object")
-        return Opened(query, size, drawn, shrink(image, drawn))
-
-    def _conclude(self, opened: Opened, prediction: Prediction) -> None:
-        found, threshold = prediction.anomaly_map, self._runtime.info.map_threshold
-        find_regions(found, threshold, Box(0, 0, opened.size.width, opened.size.height))
-        whole = Box(0, 0, opened.drawn.width, opened.drawn.height)
-        render(found, threshold, opened.drawn, whole, HeatmapOptions(), opened.picture)
+    def _open(self) -> Opened:
+        return open_picture(next(self._images), self._runtime, self._settings.max_pixels)
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
+import hypothesis
 import pytest
 
 from app.engine.lifecycle import Engine, State
@@ -16,6 +17,12 @@ from app.settings import Settings
 from tests.fakes import FakeRuntime
 
 WAIT_S = 10.0
+
+# Examples are of outcomes; how long one takes says what else the machine does.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -32,9 +39,6 @@ class Service:
 
     client: httpx.AsyncClient
     engine: Engine
-
-
-Serving = Callable[..., AbstractAsyncContextManager[Service]]
 
 
 @asynccontextmanager

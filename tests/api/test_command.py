@@ -7,14 +7,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-SSVP = Path(sys.executable).parent / "ssvp"
-START_S = 120
+from tests.serving import END_S, SSVP, START_S, in_process, wait_for
+
+PICTURE = Path("model/bundles/ssvp-nano/golden.png")
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,34 +29,16 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def test_serve_starts_serves_and_ends_in_order(tmp_path: Path) -> None:
     """The shipped bundle becomes ready, a picture gets its verdict, SIGTERM ends it with 0."""
-    port, log = _free_port(), tmp_path / "log"
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [SSVP, "serve"],
-            env=os.environ | {"SSVP_HOST": "127.0.0.1", "SSVP_PORT": str(port)},
-            stderr=stderr,
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            _wait_until_ready(client, process)
-            picture = Path("model/bundles/ssvp-nano/golden.png").read_bytes()
-            answer = client.post("/v1/detect", params={"product": "leather"}, content=picture)
-            assert answer.status_code == 200
-            assert answer.json()["model"]["name"] == "ssvp-nano"
+    log = tmp_path / "log"
+    with in_process(log) as (process, url):
+        picture, query = PICTURE.read_bytes(), {"product": "leather"}
+        answer = httpx.post(f"{url}/v1/detect", params=query, content=picture, timeout=30)
+        assert answer.status_code == 200
+        assert answer.json()["model"]["name"] == "ssvp-nano"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
+        assert process.wait(END_S) == 0
     text = log.read_text()
     assert "ssvp-nano" in text
     assert "is ready" in text
@@ -64,14 +47,13 @@ def test_serve_starts_serves_and_ends_in_order(tmp_path: Path) -> None:
 
 def test_sigterm_under_load_loses_no_accepted_request(tmp_path: Path) -> None:
     """Eight callers without a pause: what the service accepted, it answered; then it ends with 0."""
-    port, log = _free_port(), tmp_path / "log"
-    picture = Path("model/bundles/ssvp-nano/golden.png").read_bytes()
+    log, picture = tmp_path / "log", PICTURE.read_bytes()
     answered: list[int] = []
     cut: list[str] = []
     stopped = threading.Event()
 
-    def call() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    def call(url: str) -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
             while not stopped.is_set():
                 try:
                     answer = client.post("/v1/detect", params={"heatmap": "none"}, content=picture)
@@ -82,48 +64,23 @@ def test_sigterm_under_load_loses_no_accepted_request(tmp_path: Path) -> None:
                     return
                 answered.append(answer.status_code)
 
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [SSVP, "serve"],
-            env=os.environ | {"SSVP_HOST": "127.0.0.1", "SSVP_PORT": str(port)},
-            stderr=stderr,
-        )
-    callers = [threading.Thread(target=call) for _ in range(8)]
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            _wait_until_ready(client, process)
-        for caller in callers:
-            caller.start()
-        while len(answered) < 20:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    finally:
-        stopped.set()
-        process.kill()
-        process.wait()
-        for caller in callers:
-            caller.join()
+    with in_process(log) as (process, url), ThreadPoolExecutor(8) as callers:
+        calls = [callers.submit(call, url) for _ in range(8)]
+        try:
+            wait_for(lambda: len(answered) >= 20, lambda: process.poll() is None)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(END_S) == 0
+        finally:
+            stopped.set()
+        for ended in calls:
+            ended.result()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     accepted = [line["status"] for line in lines if line.get("path") == "/v1/detect"]
     assert sorted(answered) == sorted(accepted)
     assert set(answered) <= {200, 503}
     assert answered.count(200) >= 20
     # A request that crossed the closing of its idle connection was never read; there is one a caller at most.
-    assert len(cut) <= len(callers)
-
-
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
-        assert process.poll() is None, "the service ended"
-        try:
-            if client.get("/readyz").status_code == 200:
-                return
-        except httpx.ConnectError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("not ready in time")
+    assert len(cut) <= len(calls)
 
 
 @pytest.mark.parametrize(
@@ -191,19 +148,4 @@ def test_a_setting_that_cannot_be_read_ends_the_start() -> None:
     done = _run("serve", SSVP_PORT="http")
     assert done.returncode == 2
     assert "SSVP_PORT" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_settings_are_listed_and_typing_errors_warned_of() -> None:
-    """Every variable with its value."""
-    done = _run("settings", SSVP_QUEUE_SIZE="7", SSVP_PROT="1", COLUMNS="200")
-    assert done.returncode == 0
-    assert "SSVP_QUEUE_SIZE" in done.stdout
-    assert "did you mean SSVP_PORT?" in done.stderr
-
-
-def test_a_data_folder_in_another_layout_is_one_line(tmp_path: Path) -> None:
-    """`ssvp evaluate` explains itself too."""
-    done = _run("evaluate", "ssvp-nano", "--data", str(tmp_path), COLUMNS="200")
-    assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Service, serving
+from tests.conftest import Service, serving, until
 from tests.fakes import DIGEST, FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
@@ -161,7 +161,11 @@ async def test_fifty_callers_get_their_own_results() -> None:
             assert abs(said["score"] - 5 * i / 255) < 1e-3
             assert said["result"] == ("NG" if said["score"] >= 0.5 else "OK")
 
-        await asyncio.gather(*(call(i) for i in range(50)))
+        runtime.gate.clear()
+        calls = [asyncio.create_task(call(i)) for i in range(50)]
+        await until(lambda: service.engine.snapshot().inflight == len(calls))
+        runtime.gate.set()
+        await asyncio.gather(*calls)
     assert max(len(batch) for batch in runtime.batches) > 1
     assert len(runtime.threads) == 1
 

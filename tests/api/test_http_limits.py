@@ -10,23 +10,15 @@ import pytest
 
 from app import http_limits
 from app.http_limits import MAX_HEADER_BYTES, LimitedProtocol
-from tests.api.test_server import listening, serving_until_it_ends
 from tests.conftest import until
 from tests.fakes import FakeRuntime, encode, grey
-from tests.raw_http import calling
+from tests.raw_http import CHUNKED, PNG, calling, inspection
+from tests.serving import listening, serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
 
-PNG = encode(grey(200))
 LARGEST_READ = 256 * 1024  # of asyncio
-CHUNKED = b"POST %s HTTP/1.1\r\nHost: line\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDS_AFTER = "ends after its answer"
-
-
-def inspection(body: bytes = PNG, *headers: str, version: str = "1.1") -> bytes:
-    """Write an inspection request."""
-    head = [f"POST /v1/detect HTTP/{version}", "Host: line", f"Content-Length: {len(body)}"]
-    return "\r\n".join([*head, *headers, "", ""]).encode() + body
 
 
 def endless(start: bytes, piece: bytes) -> bytes:

@@ -1,24 +1,21 @@
-"""One caller's trouble stays that caller's: slow senders, dead shares, huge answers, batches given up."""
+"""One caller's trouble stays that caller's: slow senders, dead shares, too much at once."""
 
 import asyncio
-import os
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from app.engine import image_files
-from app.observability import Metrics, RequestRecord
 from app.settings import Settings
 from tests.conftest import serving, until
 from tests.fakes import FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
-URL, BATCH = "/v1/detect", "/v1/detect/batch"
+URL = "/v1/detect"
 PNG = encode(grey(200))
 
 
@@ -105,43 +102,6 @@ async def test_a_dead_share_holds_up_nobody_else(
         assert answer.status_code == 200
 
 
-def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
-    """An open file that lies elsewhere than its path said is not read."""
-    root, secret = tmp_path / "root", tmp_path / "secret"
-    root.mkdir()
-    secret.write_bytes(b"secret")
-    descriptor = os.open(secret, os.O_RDONLY)
-    assert not image_files._still_inside(descriptor, root)
-    assert image_files._still_inside(descriptor, tmp_path)
-    os.close(descriptor)
-
-
-async def test_an_answer_that_takes_too_long_to_write_is_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The deadline ends at the answer, not at the verdict."""
-    from app.api.routes import detect
-
-    async with serving() as service:
-        monkeypatch.setattr(detect, "_response", lambda *_: threading.Event().wait(0.5))
-        answer = await service.client.post(URL, params={"deadline_ms": "400"}, content=PNG)
-        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
-
-
-async def test_a_batch_given_up_is_no_bug() -> None:
-    """A caller who leaves counts as one who left, image by image, not as internal errors."""
-    record = RequestRecord("id", "POST", BATCH, inspects=True)
-    for _ in range(5):
-        record.part()
-    record.status, record.code = 499, "client_gone"
-    async with serving() as service:
-        metrics = Metrics()
-        metrics.observe_request(record)
-        text = metrics.exposition(service.engine.snapshot(), {}).decode()
-    assert 'ssvp_requests_total{outcome="client_gone"} 5.0' in text
-    assert 'ssvp_requests_total{outcome="internal"} 0.0' in text
-
-
 @pytest.mark.parametrize("sequence", ["17.0", "+17", "1_7", " 17", "1e3", "0x11"])
 async def test_a_sequence_is_digits_or_an_error(sequence: str) -> None:
     """What a PLC could not match again is refused, not answered with another number."""
@@ -180,55 +140,6 @@ async def test_plain_numbers_are_taken(threshold: str) -> None:
         query = {"threshold": threshold, "deadline_ms": "5000", "heatmap_size": "64"}
         answer = await service.client.post(URL, params=query, content=PNG)
         assert (answer.status_code, answer.json()["threshold"]) == (200, 0.5)
-
-
-async def test_a_batch_that_takes_too_long_to_write_is_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As a single image's answer: whoever waits no longer is not told of verdicts in time."""
-    from app.api.routes import batch
-
-    real = batch._result
-
-    def slowly(*arguments: object) -> dict[str, object]:
-        threading.Event().wait(0.5)
-        return real(*arguments)  # type: ignore[arg-type]
-
-    async with serving() as service:
-        monkeypatch.setattr(batch, "_result", slowly)
-        files = [("image", ("a.png", PNG))]
-        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
-        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "late"),
-    [(504, "deadline_passed", 2), (500, "internal", 0)],
-    ids=["late", "a bug"],
-)
-async def test_verdicts_that_are_lost_with_their_batch_count_as_none(
-    status: int, code: str, late: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both images were inspected, but nobody was told; the broken third keeps its own reason."""
-    from app.api.routes import batch
-
-    def dumps(_: object) -> str:
-        if status == 500:
-            raise ValueError("a bug")
-        threading.Event().wait(0.5)
-        return "{}"
-
-    async with serving() as service:
-        monkeypatch.setattr(batch, "json", SimpleNamespace(dumps=dumps))
-        files = [("image", ("a.png", data)) for data in (PNG, PNG, b"no picture")]
-        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
-        assert answer.status_code == status
-        text = (await service.client.get("/metrics")).text
-    assert f'ssvp_requests_total{{outcome="{code}"}} 2.0' in text
-    assert 'ssvp_requests_total{outcome="image_unrecognised"} 1.0' in text
-    assert f"ssvp_deadline_missed_total {late}.0" in text
-    for result in ("OK", "NG"):
-        assert f'ssvp_verdicts_total{{product="other",result="{result}"}} 0.0' in text
 
 
 async def test_large_bodies_count_until_they_are_answered() -> None:

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.logs import JsonFormatter, TextFormatter
+from app.observability import Metrics, RequestRecord
 from tests.conftest import Service, serving
 from tests.fakes import GOLDEN, FakeRuntime, encode, grey
 
@@ -126,3 +127,17 @@ async def test_counts_begin_at_zero(service: Service) -> None:
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
     ):
         assert series in text
+
+
+async def test_a_batch_given_up_is_no_bug() -> None:
+    """A caller who leaves counts as one who left, image by image, not as internal errors."""
+    record = RequestRecord("id", "POST", "/v1/detect/batch", inspects=True)
+    for _ in range(5):
+        record.part()
+    record.status, record.code = 499, "client_gone"
+    async with serving() as service:
+        metrics = Metrics()
+        metrics.observe_request(record)
+        text = metrics.exposition(service.engine.snapshot(), {}).decode()
+    assert 'ssvp_requests_total{outcome="client_gone"} 5.0' in text
+    assert 'ssvp_requests_total{outcome="internal"} 0.0' in text

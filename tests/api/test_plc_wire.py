@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests.api.test_server import listening
 from tests.fakes import FakeRuntime, encode, grey
 from tests.raw_http import Answer, Caller, calling
+from tests.serving import listening
 
 pytestmark = pytest.mark.anyio
 

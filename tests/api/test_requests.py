@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.api.routes import batch, detect
 from app.engine import image_files
 from app.settings import Settings
 from tests.conftest import Service, serving, until
@@ -282,3 +284,59 @@ async def test_a_deadline_that_is_none(service: Service, deadline_ms: str) -> No
     """Whole milliseconds, from 1 to an hour."""
     answer = await service.client.post(URL, params={"deadline_ms": deadline_ms}, content=PNG)
     assert answer.status_code == 422
+
+
+async def test_an_answer_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The deadline ends at the answer, not at the verdict."""
+    async with serving() as service:
+        monkeypatch.setattr(detect, "_response", lambda *_: threading.Event().wait(0.5))
+        answer = await service.client.post(URL, params={"deadline_ms": "400"}, content=PNG)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+async def test_a_batch_that_takes_too_long_to_write_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a single image's answer: whoever waits no longer is not told of verdicts in time."""
+    real = batch._result
+
+    def slowly(*arguments: object) -> dict[str, object]:
+        threading.Event().wait(0.5)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "_result", slowly)
+        files = [("image", ("a.png", PNG))]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "late"),
+    [(504, "deadline_passed", 2), (500, "internal", 0)],
+    ids=["late", "a bug"],
+)
+async def test_verdicts_that_are_lost_with_their_batch_count_as_none(
+    status: int, code: str, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both images were inspected, but nobody was told; the broken third keeps its own reason."""
+
+    def dumps(_: object) -> str:
+        if status == 500:
+            raise ValueError("a bug")
+        threading.Event().wait(0.5)
+        return "{}"
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "json", SimpleNamespace(dumps=dumps))
+        files = [("image", ("a.png", data)) for data in (PNG, PNG, b"no picture")]
+        answer = await service.client.post(BATCH, params={"deadline_ms": "400"}, files=files)
+        assert answer.status_code == status
+        text = (await service.client.get("/metrics")).text
+    assert f'ssvp_requests_total{{outcome="{code}"}} 2.0' in text
+    assert 'ssvp_requests_total{outcome="image_unrecognised"} 1.0' in text
+    assert f"ssvp_deadline_missed_total {late}.0" in text
+    for result in ("OK", "NG"):
+        assert f'ssvp_verdicts_total{{product="other",result="{result}"}} 0.0' in text

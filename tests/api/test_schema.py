@@ -1,24 +1,17 @@
 """The service against its own OpenAPI document, by schemathesis: every operation, all checks, a real socket."""
 
-import asyncio
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.engine.lifecycle import Engine, State
-from app.main import create_app
-from app.server import Server
 from app.settings import Settings
-from tests.conftest import until
 from tests.fakes import FakeRuntime
+from tests.serving import in_thread, wait_until_ready
 
 CONFIG = Path(__file__).parents[1] / "schemathesis.toml"
-
-
 KEY = "a-key-for-schemathesis"
 
 
@@ -28,15 +21,9 @@ def url(tmp_path: Path) -> Iterator[str]:
     keys = tmp_path / "keys"
     keys.write_text(f"tests:{KEY}\n")
     chosen = Settings(host="127.0.0.1", port=0, max_body_bytes=2**20, api_keys_file=keys)
-    app = create_app(chosen, FakeRuntime())
-    server = Server(chosen, app)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    engine: Engine = app.state.engine
-    asyncio.run(until(lambda: server.started and engine.snapshot().state is State.READY))
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with in_thread(chosen, FakeRuntime()) as address:
+        wait_until_ready(address)
+        yield address
 
 
 def test_what_the_document_says_is_true(url: str) -> None:

@@ -4,52 +4,22 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from app import http_limits
 from app.engine import image_files
-from app.engine.lifecycle import Engine, State
+from app.engine.lifecycle import Engine
 from app.errors import DeviceLostError
-from app.main import create_app
-from app.server import Server
-from app.settings import Settings
 from tests.conftest import until
 from tests.fakes import FakeRuntime, encode, grey
+from tests.serving import listening, serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
 
 PNG = encode(grey(200))
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@asynccontextmanager
-async def serving_until_it_ends(
-    runtime: FakeRuntime, **settings: float | Path | tuple[Path, ...]
-) -> AsyncIterator[tuple[Server, asyncio.Task[None], int]]:
-    """Run a server on a free port; yield it, its task and its port."""
-    chosen = Settings(host="127.0.0.1", port=0, **settings)  # type: ignore[arg-type]
-    app = create_app(chosen, runtime)
-    server = Server(chosen, app)
-    running = asyncio.create_task(server.serve())
-    engine: Engine = app.state.engine
-    await until(lambda: server.started and engine.snapshot().state is State.READY)
-    try:
-        yield server, running, server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        runtime.gate.set()
-        server.should_exit = True
-        await running
-
-
-@asynccontextmanager
-async def listening(runtime: FakeRuntime, **settings: float) -> AsyncIterator[tuple[Engine, int]]:
-    """Run a server on a free port; yield its engine and port."""
-    async with serving_until_it_ends(runtime, **settings) as (server, _, port):
-        yield server.config.app.state.engine, port  # type: ignore[union-attr]
 
 
 def _request(body: bytes, *headers: str, path: str = "/v1/detect") -> bytes:

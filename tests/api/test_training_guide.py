@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from model.backbones.dinov3 import DinoTower
 from model.commands import options
 from tests.configs import TINY_VIT
 from tests.miniature import WRITERS
+from tests.serving import wait_for
 
 GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
 TINY = replace(TINY_VIT, name="ssvp-large")
@@ -83,8 +83,7 @@ def test_the_guide_leads_from_two_data_sets_to_a_served_bundle(workplace: Path) 
     assert name == "SSVP_BUNDLE"
     settings = Settings(bundle=bundle, device="cpu")
     with TestClient(create_app(settings)) as client:
-        while client.get("/readyz").status_code != 200:
-            time.sleep(0.05)
+        wait_for(lambda: client.get("/readyz").status_code == 200)
         image = next((workplace / "VisA").rglob("*.JPG")).read_bytes()
         answer = client.post("/v1/detect", content=image, params={"product": "candle"}).json()
         assert answer["model"]["name"] == TINY.name

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from app import http_limits
-from tests.api.test_http_limits import CHUNKED, inspection
-from tests.api.test_server import listening, serving_until_it_ends
 from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime, encode
-from tests.raw_http import calling
+from tests.raw_http import CHUNKED, calling, inspection
+from tests.serving import listening, serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
 

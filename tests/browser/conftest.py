@@ -1,31 +1,19 @@
 """The page in Debian's chromium, before the service as it ships; what the browser complains of fails a test."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app.main import create_app
-from app.server import Server
-from app.settings import Settings
-from tests.fakes import FakeRuntime
+from tests.serving import in_process
 
 SCREENSHOTS = Path("build/screenshots")
-START_S = 120
 PATIENCE_MS = 20_000
-SSVP = Path(sys.executable).parent / "ssvp"
 
 _ARGUMENTS = [
     "--no-sandbox",  # tests run as root in containers
@@ -57,52 +45,9 @@ def browser() -> Iterator[Browser]:
 def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The service with its shipped bundle, in a process of its own, for all tests."""
     folder = tmp_path_factory.mktemp("service")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    settings = {
-        "SSVP_HOST": "127.0.0.1",
-        "SSVP_PORT": url.rpartition(":")[2],
-        "SSVP_PRODUCTS_FILE": str(folder / "products.json"),
-        "OMP_NUM_THREADS": "2",
-    }
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([SSVP, "serve"], env=os.environ | settings, stderr=log)
-    try:
-        _wait_until_ready(url, process)
+    products = str(folder / "products.json")
+    with in_process(folder / "log", SSVP_PRODUCTS_FILE=products, OMP_NUM_THREADS="2") as (_, url):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
-        assert process.poll() is None, "the service ended"
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("not ready in time")
-
-
-@contextmanager
-def in_thread(settings: Settings, runtime: FakeRuntime) -> Iterator[str]:
-    """Run a service with a fake runtime beside the test, for states that the real one is seldom in."""
-    server = Server(settings, create_app(settings, runtime))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the service ended"
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @dataclass

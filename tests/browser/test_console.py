@@ -12,8 +12,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests.browser.conftest import Open, in_thread
+from tests.browser.conftest import Open
 from tests.fakes import FakeRuntime, encode, grey
+from tests.serving import in_thread
 
 SAMPLES = Path("app/console/samples")
 HOLE = SAMPLES / "leather-hole.png"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_server import serving_until_it_ends
 from tests.deploy.tools import ROOT
 from tests.fakes import FakeRuntime
+from tests.serving import serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
 

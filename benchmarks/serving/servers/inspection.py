@@ -9,19 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from PIL import Image
-
-from app.engine.decode import decode
-from app.engine.regions import Box, Size, find_regions
-from app.engine.render import HeatmapOptions, heatmap_size, render, shrink
-from app.engine.verdict import Result, checked, decide
 from app.runtime.lanes import SideBySide
-from app.runtime.protocol import Prediction, Query
+from app.runtime.protocol import Prediction
 from app.runtime.ssvp import SSVPRuntime, load_runtime
+from benchmarks.stages import Opened, conclude, open_picture
 
 MAX_PIXELS = 64_000_000
 MAX_BATCH = 8
-PRODUCT = "object"
 
 
 @dataclass(frozen=True)
@@ -37,16 +31,6 @@ class Plan:
     port: int
     workers: int
     deadline_s: float
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A decoded image on its way to the model."""
-
-    query: Query
-    size: Size
-    drawn: Size
-    picture: Image.Image
 
 
 def read_plan() -> Plan:
@@ -69,11 +53,7 @@ class Inspection:
 
     def open(self, data: bytes) -> Opened:
         """Decode and prepare one image."""
-        image = decode(data, MAX_PIXELS)
-        size = Size(image.shape[1], image.shape[0])
-        drawn = heatmap_size(size, HeatmapOptions())
-        query = Query(self._runtime.prepare(image), PRODUCT)
-        return Opened(query, size, drawn, shrink(image, drawn))
+        return open_picture(data, self._runtime, MAX_PIXELS)
 
     def predict(self, opened: Sequence[Opened]) -> list[Prediction]:
         """Score a batch; from one thread at a time."""
@@ -81,30 +61,16 @@ class Inspection:
 
     def conclude(self, opened: Opened, prediction: Prediction) -> dict[str, Any]:
         """Decide, find regions, draw: the answer as a caller gets it."""
-        found, model = checked(prediction), self._model
-        result = decide(found.score, model.default_threshold)
-        whole = Box(0, 0, opened.size.width, opened.size.height)
-        regions = (
-            find_regions(found.anomaly_map, model.map_threshold, whole)
-            if result is Result.NG
-            else []
-        )
-        heatmap = render(
-            found.anomaly_map,
-            model.map_threshold,
-            opened.drawn,
-            Box(0, 0, opened.drawn.width, opened.drawn.height),
-            HeatmapOptions(),
-            opened.picture,
-        )
+        concluded = conclude(opened, prediction, self._model)
+        found, heatmap = concluded.prediction, concluded.heatmap
         assert heatmap is not None  # noqa: S101
         return {
-            "result": result.value,
+            "result": concluded.result.value,
             "score": found.score,
             "score_global": found.score_global,
             "score_local": found.score_local,
-            "threshold": model.default_threshold,
-            "regions": [asdict(region) for region in regions],
+            "threshold": self._model.default_threshold,
+            "regions": [asdict(region) for region in concluded.regions],
             "heatmap": {
                 "media_type": heatmap.media_type,
                 "width": heatmap.size.width,

@@ -10,7 +10,8 @@ from typing import Any
 import litserve as ls
 
 from app.runtime.protocol import Prediction
-from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, Opened, read_plan
+from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, read_plan
+from benchmarks.stages import Opened
 
 BATCH_TIMEOUT_S = 0.01
 WAITING_SHARE = 0.8

@@ -15,7 +15,8 @@ from ray import serve
 from starlette.requests import Request
 
 from app.runtime.protocol import Prediction
-from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, Opened, read_plan
+from benchmarks.serving.servers.inspection import MAX_BATCH, Inspection, read_plan
+from benchmarks.stages import Opened
 
 
 @serve.deployment

@@ -83,9 +83,10 @@ def test_evaluate_measures_the_families_that_were_held_out() -> None:
 
 
 def test_evaluate_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
-    """In one line, with the folder's name."""
+    """With the folder's name, and without a traceback."""
     done = CliRunner().invoke(cli.cli, ["evaluate", "mahalanobis", "--data", str(tmp_path)])
     assert done.exit_code == 2
+    assert tmp_path.name in "".join(done.output.split())
     assert "Traceback" not in done.output
 
 

@@ -156,9 +156,10 @@ def test_smaller_presets_share_the_grid_of_37(name: str) -> None:
 
 @pytest.mark.parametrize("blocks", [(3, 6, 9, 11), (6, 12, 18, 24)])
 def test_both_lists_of_dino_blocks_run(blocks: tuple[int, ...]) -> None:
-    """The paper's shallow list and the deep one (D11), at a small image size; a bundle's config says which."""
+    """The paper's shallow list and the deep one (D11), on a narrow tower; a bundle's config says which."""
+    narrow = {"embed_dim": 48, "num_heads": 2}
     config = replace(
-        SSVP_LARGE, dino_blocks=blocks, clip_size_px=56, dino_size_px=64, grid=4, map_size_px=56
+        SSVP_LARGE, dino_blocks=blocks, dino_kwargs=narrow, dino_size_px=64, clip_size_px=56, grid=4
     )
     tower = DinoTower(config).eval()
     with torch.inference_mode():

@@ -10,8 +10,8 @@ from model.checkpoint import RESUME_FILE, TRAINED_HEADS_FILE
 from model.curves import CURVES_FILE
 from model.data.manifest import write_manifest_rows
 from tests.configs import TINY_VIT
+from tests.miniature import rows_of
 from tests.towers import write_towers
-from tests.unit.model.test_sources import rows_of
 
 EPOCHS, BATCH = 6, 2
 STEPS = EPOCHS * 8 // BATCH

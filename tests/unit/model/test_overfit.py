@@ -13,9 +13,24 @@ from model.ssvp.model import SSVP
 from model.tokens import tokens_of
 from model.train import TrainConfig, build_optimizer, train_step
 
-# ssvp-large in all but the number of cells: 37 x 37 of them would take a CPU an hour.
+# ssvp-large in all but the number of cells and the depth of its random towers: 37 x 37 cells would take a CPU
+# an hour.
 SMALL_IMAGES = replace(
-    SSVP_LARGE, clip_size_px=112, dino_size_px=128, grid=8, map_size_px=112, name="ssvp-large-112"
+    SSVP_LARGE,
+    name="ssvp-large-112",
+    clip_config={
+        "embed_dim": 768,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 112, "layers": 4, "width": 1024, "patch_size": 14},
+        "text_cfg": {"vocab_size": 49408, "width": 768, "heads": 12, "layers": 2},
+    },
+    clip_size_px=112,
+    clip_blocks=(1, 2, 3, 4),
+    dino_kwargs={"depth": 4},
+    dino_size_px=128,
+    dino_blocks=(1, 2, 3, 4),
+    grid=8,
+    map_size_px=112,
 )
 STEPS = 40
 CPU = torch.device("cpu")

@@ -37,6 +37,6 @@ def test_one_process_needs_no_others() -> None:
 
 def test_a_dead_process_stops_the_others() -> None:
     """When another process has died, the next exchange raises instead of waiting for ever."""
-    with pytest.raises(RuntimeError), together(2, _die):  # noqa: PT012
-        for _ in range(3):
-            distributed.all_reduce(torch.zeros(1))
+    closed = pytest.raises(RuntimeError, match=r"(?i)closed|reset|broken pipe")
+    with together(2, _die), closed:
+        distributed.all_reduce(torch.zeros(1))

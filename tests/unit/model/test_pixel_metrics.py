@@ -77,7 +77,7 @@ def _brute_pro(maps: Maps, masks: Masks) -> float:
 
 
 @given(_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_auroc_and_ap_are_scikit_learns(images: tuple[Maps, Masks]) -> None:
     """Ties and all."""
     maps, masks = images
@@ -88,7 +88,7 @@ def test_auroc_and_ap_are_scikit_learns(images: tuple[Maps, Masks]) -> None:
 
 
 @given(_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_pro_is_the_curve_through_every_threshold(images: tuple[Maps, Masks]) -> None:
     """Equal to walking all thresholds one by one, region by region."""
     maps, masks = images
@@ -97,7 +97,7 @@ def test_pro_is_the_curve_through_every_threshold(images: tuple[Maps, Masks]) ->
 
 @given(_images())
 @example(OVERSHOT)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_pro_in_steps_is_what_the_fields_code_computes(images: tuple[Maps, Masks]) -> None:
     """Equal to a loop over 200 thresholds, `score > threshold`, those under 0.3 rescaled to [0, 1]."""
     maps, masks = images

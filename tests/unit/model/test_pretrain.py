@@ -41,44 +41,54 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
     return {**clip.state_dict(), **{f"dino.{k}": v for k, v in dino.state_dict().items()}}
 
 
-def test_pretraining_goes_through_all_sizes_and_writes_towers(tmp_path: Path) -> None:
-    """Two phases of different image size end in towers of the model's own size."""
-    sizes: list[float] = []
-    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, lambda *args: sizes.append(args[2]["contrast"]))
-    assert len(sizes) == 6
-    assert all(torch.isfinite(v).all() for v in _weights(tmp_path).values())
-    assert checkpoint.load_history(tmp_path)["pretrain"]["images"] == 2 * 2 * 6
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run, which no test may change."""
+    folder = tmp_path_factory.mktemp("finished")
+    pretrain.pretrain(MICRO, QUICK, folder, CPU, _ignore)
+    return folder
 
 
 class _StoppedError(Exception):
     """Stands for a machine that goes away."""
 
 
-@pytest.mark.parametrize("stop_after", [2, 5])
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
-) -> None:
-    """Stopped in either phase and started again, a run ends where an unstopped one does."""
-    pretrain.pretrain(MICRO, QUICK, tmp_path / "whole", CPU, _ignore)
+def _pretrain_until(step: int, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretrain until a step is lost; what was before it is saved."""
     monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
 
-    def stop(step: int, total: int, losses: dict[str, float]) -> None:
-        if step == stop_after:
+    def stop(done: int, total: int, losses: dict[str, float]) -> None:
+        if done == step:
             raise _StoppedError
 
     with pytest.raises(_StoppedError):
-        pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, stop)
-    pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
-    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+        pretrain.pretrain(MICRO, QUICK, run, CPU, stop)
+
+
+def test_pretraining_goes_through_all_sizes_and_writes_towers(finished: Path) -> None:
+    """Two phases of different image size end in towers of the model's own size."""
+    assert all(torch.isfinite(v).all() for v in _weights(finished).values())
+    assert checkpoint.load_history(finished)["pretrain"]["images"] == 2 * 2 * 6
+
+
+@pytest.mark.parametrize("stop_after", [2, 5])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Stopped in either phase and started again, a run ends where an unstopped one does."""
+    _pretrain_until(stop_after, tmp_path, monkeypatch)
+    steps: list[int] = []
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, lambda step, *_: steps.append(step))
+    assert steps == list(range(stop_after, 7))
+    whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
 @pytest.mark.parametrize("last_step", [3, 6])
 def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
 ) -> None:
     """Between a phase's last step and the save of its weights: that step is made again."""
-    pretrain.pretrain(MICRO, QUICK, tmp_path / "whole", CPU, _ignore)
     monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
 
     def die(run: Path, state: Mapping[str, Any]) -> None:
@@ -88,51 +98,43 @@ def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
 
     monkeypatch.setattr(pretrain, "save_resume", die)
     with pytest.raises(_StoppedError):
-        pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
+        pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
     monkeypatch.setattr(pretrain, "save_resume", checkpoint.save_resume)
-    pretrain.pretrain(MICRO, QUICK, tmp_path / "parts", CPU, _ignore)
-    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
+    whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
-def test_a_run_folder_is_of_one_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_folder_is_of_one_recipe(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither a stopped nor a finished run is mixed with another; a finished one is not repeated."""
-    monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
-
-    def stop(step: int, total: int, losses: dict[str, float]) -> None:
-        if step == 5:
-            raise _StoppedError
-
-    with pytest.raises(_StoppedError):
-        pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, stop)
+    _pretrain_until(2, tmp_path, monkeypatch)
     fewer = replace(QUICK, steps=2)
-    with pytest.raises(OtherRecipeError, match="another recipe"):
-        pretrain.pretrain(MICRO, fewer, tmp_path, CPU, _ignore)
+    for run in (tmp_path, finished):
+        with pytest.raises(OtherRecipeError, match="another recipe"):
+            pretrain.pretrain(MICRO, fewer, run, CPU, _ignore)
     assert (tmp_path / checkpoint.RESUME_FILE).exists()
-    pretrain.pretrain(MICRO, replace(QUICK, processes=2), tmp_path, CPU, _ignore)
     seen: list[int] = []
-    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, lambda step, *_: seen.append(step))
+    for same in (QUICK, replace(QUICK, processes=2)):
+        pretrain.pretrain(MICRO, same, finished, CPU, lambda step, *_: seen.append(step))
     assert seen == []
-    with pytest.raises(OtherRecipeError, match="another recipe"):
-        pretrain.pretrain(MICRO, fewer, tmp_path, CPU, _ignore)
 
 
-def test_a_run_goes_on_from_another_runs_towers(tmp_path: Path) -> None:
+def test_a_run_goes_on_from_another_runs_towers(finished: Path, tmp_path: Path) -> None:
     """Training on at a rate of nearly nothing keeps the weights and records both runs."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    pretrain.pretrain(MICRO, QUICK, first, CPU, _ignore)
     still = replace(QUICK, learning_rate=1e-9, seed=2)
-    pretrain.pretrain(MICRO, still, second, CPU, _ignore, start=first)
-    before, after = _weights(first), _weights(second)
+    pretrain.pretrain(MICRO, still, tmp_path, CPU, _ignore, start=finished)
+    before, after = _weights(finished), _weights(tmp_path)
     moving = ("num_batches_tracked", "running_mean", "running_var")
     resized = "attnpool.positional_embedding"  # through half the image size and back
     for name in before:
         if not name.endswith((*moving, resized)):
             torch.testing.assert_close(before[name], after[name], atol=1e-6, rtol=0.0)
-    rarity = [load_file(run / checkpoint.RARITY_FILE) for run in (first, second)]
+    rarity = [load_file(run / checkpoint.RARITY_FILE) for run in (finished, tmp_path)]
     assert all(torch.allclose(v, rarity[1][k], atol=1e-6) for k, v in rarity[0].items())
-    record = checkpoint.load_history(second)["pretrain"]
-    assert record["start"] == checkpoint.load_history(first)["pretrain"]
+    record = checkpoint.load_history(tmp_path)["pretrain"]
+    assert record["start"] == checkpoint.load_history(finished)["pretrain"]
 
 
 def test_a_start_without_towers_is_refused(tmp_path: Path) -> None:
@@ -156,12 +158,13 @@ def test_a_run_without_rarity_experts_is_a_start_too(tmp_path: Path) -> None:
         pretrain.pretrain(MICRO, still, tmp_path / "3", CPU, _ignore, start=first)
 
 
-def test_two_processes_train_one_model(tmp_path: Path) -> None:
-    """Two processes that share every batch end in towers of finite weights and count each image once."""
+def test_two_processes_train_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes share every batch of a run that one began; each image is counted once."""
+    _pretrain_until(2, tmp_path, monkeypatch)
     steps: list[int] = []
     shared = replace(QUICK, processes=2)
     pretrain.pretrain(MICRO, shared, tmp_path, CPU, lambda *args: steps.append(args[0]))
-    assert steps == [1, 2, 3, 4, 5, 6]  # only the leading process reports
+    assert steps == [2, 3, 4, 5, 6]  # only the leading process reports
     assert all(torch.isfinite(v).all() for v in _weights(tmp_path).values())
     assert checkpoint.load_history(tmp_path)["pretrain"]["images"] == 2 * 2 * 6
 
@@ -245,11 +248,10 @@ def test_image_loss_judges_the_worst_cells_and_the_order_of_twins() -> None:
     assert float(image_loss(maps.flip(0), label)) > expected + 2.0
 
 
-def test_rarity_experts_are_kept_for_the_heads(tmp_path: Path) -> None:
+def test_rarity_experts_are_kept_for_the_heads(finished: Path) -> None:
     """The heads of a new model start from the experts that pretraining left."""
-    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
-    kept = load_file(tmp_path / checkpoint.RARITY_FILE)
-    heads = checkpoint.load_untrained(tmp_path, MICRO).heads
+    kept = load_file(finished / checkpoint.RARITY_FILE)
+    heads = checkpoint.load_untrained(finished, MICRO).heads
     assert isinstance(heads, SSVPHeads)
     assert heads.rarity is not None
     assert all(torch.equal(v, kept[k]) for k, v in heads.rarity.state_dict().items())
@@ -270,7 +272,9 @@ def test_a_vit_needs_no_resizing() -> None:
     """A state dict without pooling positions comes back as it is."""
     tower = ClipTower(TINY_VIT).model
     state = tower.state_dict()
-    assert set(resized_attention_pool(state, tower)) == set(state)
+    found = resized_attention_pool(state, tower)
+    assert found.keys() == state.keys()
+    assert all(torch.equal(v, state[k]) for k, v in found.items())
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

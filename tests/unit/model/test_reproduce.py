@@ -13,7 +13,7 @@ import timm
 import torch
 
 from model.config import SSVP_BASE, SSVP_LARGE, SSVP_NANO, SSVPConfig
-from model.data.manifest import write_manifest_rows
+from model.data.manifest import read_manifest, write_manifest_rows
 from model.progress import Progress
 from model.reference import paper_tables
 from model.reproduce import runs as reproduce_runs
@@ -23,8 +23,8 @@ from model.reproduce.runs import ExperimentSetup, Run
 from model.reproduce.summary import cells
 from model.reproduce.variants import FULL, TABLES, variants_of
 from tests.configs import TINY_VIT
+from tests.miniature import rows_of
 from tests.towers import write_towers
-from tests.unit.model.test_sources import rows_of
 
 
 @contextmanager
@@ -32,26 +32,32 @@ def _no_bar(title: str) -> Iterator[Progress]:
     yield lambda step, total, losses: None
 
 
-@pytest.fixture
-def setup(tmp_path: Path) -> ExperimentSetup:
-    """Return towers, two manifests and a cache, all tiny."""
-    towers = write_towers(tmp_path / "towers", TINY_VIT)
-    rows = rows_of(tmp_path / "data")
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two manifests of the same rows."""
+    folder = tmp_path_factory.mktemp("sets")
+    rows = rows_of(folder / "data")
     for name in ("visa", "mvtec"):
-        write_manifest_rows([replace(r, dataset=name) for r in rows], tmp_path / f"{name}.jsonl")
+        write_manifest_rows([replace(r, dataset=name) for r in rows], folder / f"{name}.jsonl")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> ExperimentSetup:
+    """Return towers and a cache, all tiny; runs are told apart by what is in them and serve all tests."""
+    folder = tmp_path_factory.mktemp("setup")
+    towers = write_towers(folder / "towers", TINY_VIT)
     recipe = {"epochs": 1, "batch_size": 4}
-    cache = tmp_path / "cache"
-    return ExperimentSetup(
-        towers, TINY_VIT, tmp_path / "out", torch.device("cpu"), recipe, 0, cache, _no_bar
-    )
+    out, cache, cpu = folder / "out", folder / "cache", torch.device("cpu")
+    return ExperimentSetup(towers, TINY_VIT, out, cpu, recipe, 0, cache, _no_bar)
 
 
 def test_ablation_runs_every_row_and_goes_on_where_it_was(
-    setup: ExperimentSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setup: ExperimentSetup, sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Table 3 from nothing; called again it trains and measures nothing, and says the same."""
-    pairs = protocol(tmp_path, "3")
-    assert pairs == [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    pairs = protocol(sets, "3")
+    assert pairs == [(sets / "visa.jsonl", sets / "mvtec.jsonl")]
     summary = reproduce("3", setup, pairs, seeds=2, tell=lambda _: None)
     found = json.loads((setup.out / "table-3.json").read_text())
     assert [c["row"] for c in found["cells"][::2]] == [v.label for v in TABLES["3"]]
@@ -63,29 +69,28 @@ def test_ablation_runs_every_row_and_goes_on_where_it_was(
     assert reproduce("3", setup, pairs, seeds=2, tell=lambda _: None).read_text() == text
 
 
-def test_tables_share_runs(setup: ExperimentSetup, tmp_path: Path) -> None:
+def test_tables_share_runs(setup: ExperimentSetup, sets: Path) -> None:
     """The full model is one run, whichever table asks for it; another seed or recipe is another."""
-    run = Run(setup, FULL, tmp_path / "visa.jsonl", 1)
+    run = Run(setup, FULL, sets / "visa.jsonl", 1)
     same = next(v for v in TABLES["4"] if v.label == "full")
-    assert Run(setup, same, tmp_path / "visa.jsonl", 1).folder == run.folder
-    assert Run(setup, FULL, tmp_path / "visa.jsonl", 2).folder != run.folder
-    assert Run(setup, FULL, tmp_path / "mvtec.jsonl", 1).folder != run.folder
+    assert Run(setup, same, sets / "visa.jsonl", 1).folder == run.folder
+    assert Run(setup, FULL, sets / "visa.jsonl", 2).folder != run.folder
+    assert Run(setup, FULL, sets / "mvtec.jsonl", 1).folder != run.folder
     other = replace(setup, recipe={"epochs": 2})
-    assert Run(other, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
+    assert Run(other, FULL, sets / "visa.jsonl", 1).folder != run.folder
 
 
 def test_figures_of_one_data_set_are_not_told_for_another(
-    setup: ExperimentSetup, tmp_path: Path
+    setup: ExperimentSetup, sets: Path, tmp_path: Path
 ) -> None:
     """A manifest of the same name elsewhere, or with other rows, is another run and another report."""
-    train_on, test_on = tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl"
-    run = Run(setup, FULL, train_on, 1)
-    before = run.report(test_on)
-    lines = test_on.read_text().splitlines()
-    test_on.write_text("\n".join(lines[2:]) + "\n")
-    assert _images(run.report(test_on)) == _images(before) - 2
-    train_on.write_text("\n".join(lines[2:]) + "\n")
-    assert Run(setup, FULL, train_on, 1).folder != run.folder
+    rows = read_manifest(sets / "visa.jsonl")
+    for name in ("visa", "mvtec"):
+        write_manifest_rows(rows[2:], tmp_path / f"{name}.jsonl")
+    run = Run(setup, FULL, sets / "visa.jsonl", 1)
+    before = run.report(sets / "mvtec.jsonl")
+    assert _images(run.report(tmp_path / "mvtec.jsonl")) == _images(before) - 2
+    assert Run(setup, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
 
 
 class _StoppedError(Exception):
@@ -119,10 +124,10 @@ def _images(report: dict[str, Any]) -> int:
 
 
 def test_baselines_and_alignment_come_from_the_same_command(
-    setup: ExperimentSetup, tmp_path: Path
+    setup: ExperimentSetup, sets: Path
 ) -> None:
     """Table 1 holds the untrained and the linear row beside ours; table 4 the figures of alignment."""
-    pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    pairs = [(sets / "visa.jsonl", sets / "mvtec.jsonl")]
     reproduce("1", setup, pairs, seeds=1, tell=lambda _: None)
     found = json.loads((setup.out / "table-1.json").read_text())["cells"]
     assert {c["row"] for c in found} == {"static prompts", "linear head on DINO", "SSVP"}
@@ -130,7 +135,6 @@ def test_baselines_and_alignment_come_from_the_same_command(
     reproduce("4", setup, pairs, seeds=1, tell=lambda _: None)
     alignment = json.loads((setup.out / "table-4.json").read_text())["cells"]
     assert {c["metric"] for c in alignment} == {"TIR-FG", "SCD-normal", "SCD-abnormal"}
-    assert all(-1.0 <= c["ours"] <= 2.0 for c in alignment)
 
 
 def test_the_papers_figures_stand_beside_the_version_that_was_measured(
@@ -148,10 +152,10 @@ def test_the_papers_figures_stand_beside_the_version_that_was_measured(
 
 
 def test_towers_nobody_fetched_are_reported_not_invented(
-    setup: ExperimentSetup, tmp_path: Path
+    setup: ExperimentSetup, sets: Path
 ) -> None:
     """Table 5 runs the row whose towers are there and names the others."""
-    pairs = [(tmp_path / "visa.jsonl", tmp_path / "mvtec.jsonl")]
+    pairs = [(sets / "visa.jsonl", sets / "mvtec.jsonl")]
     told: list[str] = []
     reproduce("5", setup, pairs, seeds=1, tell=told.append)
     found = json.loads((setup.out / "table-5.json").read_text())

@@ -9,25 +9,19 @@ import torch
 from PIL import Image
 
 from model.data.manifest import open_data, rows_digest, write_manifest_rows
-from model.data.render import render_training
-from model.data.row import DataLayoutError, ManifestRow
+from model.data.row import DataLayoutError
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
 from model.ssvp.model import SSVP
 from model.tokens import TokenCache
 from model.training import labelled_rows
 from tests.configs import TINY_VIT
+from tests.miniature import rows_of
 
 CPU = torch.device("cpu")
 
 
 def _ignore(done: int, total: int) -> None:
     """Take a progress report and do nothing with it."""
-
-
-def rows_of(folder: Path) -> list[ManifestRow]:
-    """Render four pairs and list them."""
-    render_training(folder, 4, 64, 1, _ignore)
-    return open_data(folder)
 
 
 @pytest.fixture(params=["procedural", "manifest", "cached"])

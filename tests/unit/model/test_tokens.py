@@ -13,7 +13,7 @@ from model.data.row import ManifestRow
 from model.ssvp.model import SSVP
 from model.tokens import TokenCache, tokens_of
 from tests.configs import TINY_VIT
-from tests.unit.model.test_sources import rows_of
+from tests.miniature import rows_of
 
 CPU = torch.device("cpu")
 HALF = 2e-3  # fp16 on disk of tokens of order one

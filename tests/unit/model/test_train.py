@@ -1,6 +1,7 @@
 """Training for real, on a tiny pair of ViTs and procedural images of 64 pixels."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,21 +11,16 @@ import torch
 from model import checkpoint
 from model.config import SSVP_LARGE
 from model.curves import CURVES_FILE
-from model.data.images import procedural_images
-from model.data.stream import StreamConfig
-from model.losses import LossWeights
 from model.progress import Progress
 from model.recipes import NANO, PAPER, recipe_for
 from model.runs import OtherRecipeError
 from model.sources import ProceduralSource, epoch_order
 from model.ssvp.model import SSVP
-from model.tokens import tokens_of
 from model.train import (
     TrainConfig,
     build_optimizer,
     forget_names,
     train,
-    train_step,
 )
 from tests.configs import MICRO, TINY_VIT
 
@@ -56,18 +52,12 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in checkpoint.load_model(run).state_dict().items()}
 
 
-def test_training_drives_the_loss_down_on_a_fixed_batch() -> None:
-    """Heads and prompts on random frozen towers overfit four pairs: the objective can be learned."""
-    stream = StreamConfig(seed=0, size_px=64, pairs_per_batch=4, first_pair=0, batches=1, workers=0)
-    model = _model().train()
-    batch = tokens_of(model, next(procedural_images(stream, TINY_VIT)), CPU)
-    config = replace(QUICK, head_learning_rate=3e-3, prompt_learning_rate=3e-3)
-    optimizer = build_optimizer(model, config)
-    weights = LossWeights(vae=0.0, margin=0.0)
-    values = [
-        train_step(model, batch, batch.products, optimizer, weights)["total"] for _ in range(120)
-    ]
-    assert values[-1] < 0.5 * values[0]
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run, which no test may change."""
+    folder = tmp_path_factory.mktemp("finished")
+    _train(folder)
+    return folder
 
 
 def test_taught_rarity_experts_learn_at_their_own_rate() -> None:
@@ -82,11 +72,10 @@ def test_taught_rarity_experts_learn_at_their_own_rate() -> None:
     assert {rates[id(p)] for n, p in heads.items() if not n.startswith("rarity.")} == {1e-4}
 
 
-def test_training_leaves_the_towers_untouched(tmp_path: Path) -> None:
+def test_training_leaves_the_towers_untouched(finished: Path) -> None:
     """After training, both towers hold the very weights they came with; the heads do not."""
-    before = {k: v.clone() for k, v in _model().state_dict().items()}
-    _train(tmp_path / "run")
-    after = _weights(tmp_path / "run")
+    before = _model().state_dict()
+    after = _weights(finished)
     for name, value in before.items():
         if name.startswith(("clip.", "dino.")):
             assert torch.equal(value, after[name]), name
@@ -105,21 +94,18 @@ def _stop_at(last: int) -> Progress:
     return stop
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    tmp_path: Path,
-) -> None:
+def test_a_stopped_run_goes_on_to_the_same_weights(finished: Path, tmp_path: Path) -> None:
     """A run stopped after three steps and started again ends bit for bit where an unstopped one does."""
-    _train(tmp_path / "whole")
     with pytest.raises(_StoppedError):
-        _train(tmp_path / "parts", progress=_stop_at(4))
-    assert (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
+        _train(tmp_path, progress=_stop_at(4))
+    assert (tmp_path / checkpoint.RESUME_FILE).exists()
     seen: list[int] = []
-    _train(tmp_path / "parts", progress=lambda step, *_: seen.append(step))
+    _train(tmp_path, progress=lambda step, *_: seen.append(step))
     assert seen[0] == 4
-    assert not (tmp_path / "parts" / checkpoint.RESUME_FILE).exists()
-    whole, parts = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
+    assert not (tmp_path / checkpoint.RESUME_FILE).exists()
+    whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
-    curves = [(tmp_path / run / CURVES_FILE).read_text() for run in ("whole", "parts")]
+    curves = [(run / CURVES_FILE).read_text() for run in (finished, tmp_path)]
     assert curves[0] == curves[1]
     assert len(curves[0].splitlines()) == 1 + QUICK.steps
 
@@ -133,20 +119,19 @@ def test_an_unfinished_run_is_not_finished_by_another_recipe(tmp_path: Path) -> 
     _train(tmp_path)
 
 
-def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_finished_run_stays_as_it_is(finished: Path, tmp_path: Path) -> None:
     """Asked for again nothing is trained; another recipe or other towers find the folder taken."""
-    _train(tmp_path)
-    before = _weights(tmp_path)
+    run = shutil.copytree(finished, tmp_path / "run")
     seen: list[int] = []
-    _train(tmp_path, progress=lambda step, *_: seen.append(step))
+    _train(run, progress=lambda step, *_: seen.append(step))
     assert seen == []
     with pytest.raises(OtherRecipeError, match="other towers"):
-        _train(tmp_path, replace(QUICK, seed=9))
+        _train(run, replace(QUICK, seed=9))
     other = _model()
     torch.nn.init.zeros_(other.clip.model.visual.proj)
     with pytest.raises(OtherRecipeError, match="other towers"):
-        train(other, QUICK, _source(other), tmp_path, CPU, _ignore)
-    after = _weights(tmp_path)
+        train(other, QUICK, _source(other), run, CPU, _ignore)
+    before, after = _weights(finished), _weights(run)
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
@@ -184,10 +169,9 @@ def test_every_epoch_shows_each_image_once_in_its_own_order() -> None:
     assert order != epoch_order(15, 4, 2, seed=4)
 
 
-def test_a_finished_run_records_how_it_was_made(tmp_path: Path) -> None:
+def test_a_finished_run_records_how_it_was_made(finished: Path) -> None:
     """Recipe, number of images, hours and device stand beside the weights."""
-    _train(tmp_path)
-    history = json.loads((tmp_path / checkpoint.HISTORY_FILE).read_text())["train"]
+    history = json.loads((finished / checkpoint.HISTORY_FILE).read_text())["train"]
     assert history["images"] == 2 * 2 * 6
     assert history["recipe"]["seed"] == QUICK.seed
     assert history["device"] == "cpu"

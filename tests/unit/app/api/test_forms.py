@@ -183,16 +183,17 @@ def test_parameters_out_of_range(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "members", [{"threshold": True}, {"threshold": None}, {"sequence": True}, {"product": 5}]
+    ("name", "value"), [("threshold", True), ("sequence", True), ("product", 5)]
 )
-def test_json_values_of_the_wrong_type(members: dict[str, Any]) -> None:
-    """`true` is no threshold of 1. An explicit null is the same as leaving it out where that is allowed."""
-    body = _json(image=BASE64, **members)
-    if members == {"threshold": None}:
-        assert _parse(body).parameters.threshold is None
-    else:
-        with pytest.raises(ParameterError):
-            _parse(body)
+def test_json_values_of_the_wrong_type(name: str, value: object) -> None:
+    """`true` is no threshold of 1; the message names the parameter."""
+    with pytest.raises(ParameterError, match=name):
+        _parse(_json(image=BASE64, **{name: value}))
+
+
+def test_json_null_is_as_good_as_nothing() -> None:
+    """Where a parameter may be left out."""
+    assert _parse(_json(image=BASE64, threshold=None)).parameters.threshold is None
 
 
 def test_unknown_and_repeated_parameters_are_refused() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from app.client import RequestRefusedError, SSVPClient, UnreachableError
-from tests.api.test_server import listening
 from tests.fakes import FakeRuntime, encode, grey
+from tests.serving import listening
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import Result
 
 from app.commands.bench import percentile_ms
-from tests.api.test_server import listening
 from tests.fakes import FakeRuntime
+from tests.serving import listening
 from tests.unit.app.commands.conftest import Run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("parts")]
@@ -24,7 +24,7 @@ async def ask(run: Run, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Ask
     (tmp_path / "keys").write_text(f"office:{KEY}\n")
     (tmp_path / "key").write_text(f"{KEY}\n")
     files = {"api_keys_file": tmp_path / "keys", "products_file": tmp_path / "products.json"}
-    async with listening(FakeRuntime(), **files) as (_, port):  # type: ignore[arg-type]
+    async with listening(FakeRuntime(), **files) as (_, port):
 
         async def invoke(*words: object, key: bool = True) -> Result:
             where = ["--url", f"http://127.0.0.1:{port}"]

@@ -182,11 +182,9 @@ async def test_what_must_be_late_is_refused_at_once() -> None:
 async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     """One slow batch must not make it refuse for ever."""
     runtime = FakeRuntime()
-    runtime.on_predict = lambda: time.sleep(1.0)
     batcher = await started(runtime, BatchLimits(max_batch=1))
-    await batcher.submit(query(0.1))
-    runtime.on_predict = lambda: None
-    scored = await batcher.submit(query(0.25), time.perf_counter() + 0.9)
+    batcher._clock.observe(1, 90.0)
+    scored = await batcher.submit(query(0.25), time.perf_counter() + 60)
     assert scored.prediction.score == 0.25
     await batcher.stop(5)
 
@@ -194,18 +192,30 @@ async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
 async def test_an_urgent_query_goes_to_the_head_of_a_full_queue() -> None:
     """The golden image must get through when the line sends more than can be computed, or it stops the line."""
     runtime = FakeRuntime()
-    runtime.on_predict = lambda: time.sleep(1.0)
     batcher = await started(runtime, BatchLimits(max_batch=1, queue_size=1))
-    await batcher.submit(query(0.1))
-    runtime.on_predict = lambda: None
+    batcher._clock.observe(1, 60.0)
     first = await blocked(runtime, batcher)
-    waits = asyncio.create_task(batcher.submit(query(0.1, "waits"), time.perf_counter() + 60))
+    waits = asyncio.create_task(batcher.submit(query(0.1, "waits"), time.perf_counter() + 600))
     patient = asyncio.create_task(batcher.submit(query(0.2, "golden"), urgent=True))
     await until(lambda: batcher.depth == 2)
-    soon = time.perf_counter() + 1.5  # less than two images are expected to take
+    soon = time.perf_counter() + 90  # less than two images are expected to take
     hurried = asyncio.create_task(batcher.submit(query(0.2, "hurried"), soon, urgent=True))
     await until(lambda: batcher.depth == 3)
     runtime.gate.set()
     await asyncio.gather(first, waits, patient, hurried)
-    assert runtime.batches[2:] == [["hurried"], ["golden"], ["waits"]]
+    assert runtime.batches[1:] == [["hurried"], ["golden"], ["waits"]]
     await batcher.stop(5)
+
+
+async def test_a_batch_is_not_held_open_past_a_deadline() -> None:
+    """Held open for ten seconds by the settings, a query due in half a second is computed in time."""
+    runtime = FakeRuntime()
+    batcher = await started(runtime, BatchLimits(max_wait_s=10.0))
+    for _ in range(2):  # the second time it is known how long a batch takes
+        scored = await batcher.submit(query(0.8), time.perf_counter() + 0.5)
+        assert scored.batch_size == 1
+    patient = asyncio.create_task(batcher.submit(query(0.8), math.inf))
+    await until(lambda: batcher.depth == 1)
+    await batcher.submit(query(0.8), time.perf_counter() + 0.5)  # takes the patient one along
+    assert (await patient).batch_size == 2
+    await batcher.stop(1.0)

@@ -29,7 +29,7 @@ def _deadline(kind: str, value: float) -> float:
     return time.perf_counter() + (value * 0.005 if kind == "late" else 60 + value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SCRIPT, st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.001]))
 def test_every_query_is_answered_with_its_own_result(
     script: list[tuple[str, float]], max_batch: int, queue_size: int, max_wait_s: float

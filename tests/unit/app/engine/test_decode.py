@@ -203,7 +203,7 @@ def test_other_formats_are_refused_by_name() -> None:
         decode(encode(PICTURE, "GIF"), LIMIT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(FORMATS),
     st.lists(st.tuples(st.integers(8, 2000), st.integers(0, 255)), min_size=1, max_size=8),

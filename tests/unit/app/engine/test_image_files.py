@@ -177,3 +177,14 @@ async def test_patterns_that_never_end_leave_readers_free(
 def test_dots_do_not_hide_another_root(roots: tuple[Path, ...]) -> None:
     """A path that begins with one root and leads into another is read there."""
     assert read_image_file(f"{roots[0]}/../b/cam/b.png", roots, LIMIT) == b"b"
+
+
+def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """An open file that lies elsewhere than its path said is not read."""
+    root, secret = tmp_path / "root", tmp_path / "secret"
+    root.mkdir()
+    secret.write_bytes(b"secret")
+    descriptor = os.open(secret, os.O_RDONLY)
+    assert not image_files._still_inside(descriptor, root)
+    assert image_files._still_inside(descriptor, tmp_path)
+    os.close(descriptor)

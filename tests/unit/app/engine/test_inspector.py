@@ -1,0 +1,96 @@
+"""One image on its way: whose time it has, what it keeps while it waits, and where the way ends."""
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.engine.batcher import Batcher
+from app.engine.image_threads import Stage
+from app.engine.inspector import Inspector, Order
+from app.engine.lifecycle import Engine
+from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.waiting import BatchLimits
+from app.errors import DeadlinePassedError, DrainingError
+from app.settings import Settings
+from tests.fakes import FakeRuntime, encode, grey
+
+pytestmark = pytest.mark.anyio
+
+ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions(HeatmapKind.NONE))
+
+
+async def _inspector(runtime: FakeRuntime, threads: int = 1) -> tuple[Inspector, Batcher, Engine]:
+    """Return an inspector with a pool of its own, through an engine that is never ready."""
+    engine = Engine(Settings(decode_threads=threads))
+    batcher = Batcher(runtime, BatchLimits())
+    await batcher.start()
+    return Inspector(runtime, batcher, engine._pool, threads, 10_000_000), batcher, engine
+
+
+async def test_slow_drawings_do_not_refuse_quick_inspections() -> None:
+    """After heat maps that took seconds, an inspection without one has all of its time."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    inspector._conclude_s[HeatmapKind.OVERLAY, True] = 60.0
+    for options in (HeatmapOptions(HeatmapKind.NONE), HeatmapOptions(size_px=None)):
+        deadline = time.perf_counter() + 5.0
+        order = Order(encode(grey(200)), "x", None, options, deadline=deadline)
+        assert (await inspector.inspect(order)).verdict.score > 0.7
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_orders_given_up_while_they_wait_keep_nothing() -> None:
+    """Nothing waits inside the pool: images whose deadline passed are not held by its queue."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    busy = threading.Event()
+    engine._pool.submit(busy.wait)
+    await inspector._threads._acquire(Stage.OPEN, 0.0)  # the pool's only thread is taken
+    deadline = time.perf_counter() + 0.05
+    order = Order(ORDER.image, "x", None, ORDER.heatmap, deadline=deadline)
+    outcomes = await asyncio.gather(
+        *(inspector.inspect(order) for _ in range(20)), return_exceptions=True
+    )
+    assert all(isinstance(o, DeadlinePassedError) for o in outcomes)
+    assert engine._pool._work_queue.qsize() == 0
+    busy.set()
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_an_urgent_image_is_decoded_before_all_that_wait() -> None:
+    """Too many images to decode do not make the golden image late, whose deadline is the latest."""
+    runtime = FakeRuntime()
+    inspector, batcher, engine = await _inspector(runtime)
+    opened: list[int] = []
+    prepare = runtime.prepare
+
+    def noted(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        opened.append(int(image[0, 0, 0]))
+        return prepare(image)
+
+    runtime.prepare = noted  # type: ignore[method-assign]
+    await inspector._threads._acquire(Stage.OPEN, 0.0)  # the pool's only thread is taken
+    end = time.perf_counter() + 60.0
+    hurried = replace(ORDER, deadline=end)
+    golden = Order(encode(grey(102)), "x", None, ORDER.heatmap, deadline=end + 60.0, urgent=True)
+    waiting = [asyncio.create_task(inspector.inspect(o)) for o in (hurried, hurried, golden)]
+    await asyncio.sleep(0)
+    inspector._threads._release()
+    await asyncio.gather(*waiting)
+    assert opened == [102, 200, 200]
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_work_after_the_end_of_the_grace_time_is_refused_not_failed() -> None:
+    """The pool is gone: 503, the service is shutting down; no internal error."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    engine._pool.shutdown()
+    with pytest.raises(DrainingError):
+        await inspector.inspect(ORDER)
+    await batcher.stop(1.0)
