@@ -73,9 +73,11 @@ def serve() -> None:
     # uvicorn raises the signal that stopped it again once it is done: an orderly end is a success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit_orderly)
-    server.run()
-    if server.failed:
-        os._exit(1)  # a driver whose device hangs keeps an orderly exit waiting for ever
+    try:
+        server.run()  # raises the signal that stopped it again
+    finally:
+        if server.failed:
+            os._exit(1)  # a driver whose device hangs keeps an orderly exit waiting for ever
     raise typer.Exit(code=0 if server.started else 1)
 
 

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from app.engine.regions import Box
 
-_DECIMAL = re.compile(r" *-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *")
+_DECIMAL = re.compile(r" *-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)? *")
+_LONGEST_NUMBER = 64
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -23,8 +24,10 @@ def _no_bool(value: Any) -> Any:
 
 def _plain_number(value: Any) -> Any:
     """Take text that every reader takes for the same number: "0.5", "5e-1", " 5", but not "1_0" or "+5"."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value) is None:
-        raise ValueError("a number is expected, plain and nothing else")
+    if isinstance(value, str):
+        short = len(value) <= _LONGEST_NUMBER  # no caller sends megabytes of digits for nothing
+        if not short or _DECIMAL.fullmatch(value) is None:
+            raise ValueError("a number is expected, plain and nothing else")
     return _no_bool(value)
 
 

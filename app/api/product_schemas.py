@@ -88,7 +88,8 @@ class RollbackParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Annotated[int, STRICT_INTEGER, Field(ge=0, le=10**9)] | None = Field(
-        default=None, description="0: no profile, the bundle's threshold; none: the version before."
+        default=None,
+        description="0: no profile, the bundle's threshold; none: what this one replaced.",
     )
 
 

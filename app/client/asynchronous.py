@@ -156,7 +156,7 @@ class AsyncSSVPClient:
         return await self._sender.ask(product_call(product), ProductHistory)
 
     async def rollback(self, product: str, version: int | None = None) -> ProductHistory:
-        """Let another version decide: by default the one before; 0 is none, the bundle's threshold."""
+        """Let another version decide: by default the one replaced; 0 is none, the bundle's threshold."""
         return await self._sender.ask(rollback_call(product, version), ProductHistory)
 
     async def ready(self) -> Readiness:

@@ -86,7 +86,9 @@ def rollback(
     product: ProductName,
     version: Annotated[
         int | None,
-        typer.Option(min=0, help="Version that shall decide; 0: none. (default: the one before)"),
+        typer.Option(
+            min=0, help="Version that shall decide; 0: none. (default: the one that was replaced)"
+        ),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,

@@ -31,7 +31,7 @@ const WORDS = {
   prediction_invalid: ["The model gave a result that makes no sense.", "Try again; if it stays so, tell who runs the service the number below."],
   calibration_saturated: ["The good parts score at the top of the scale.", "No threshold can tell bad ones from them with this model."],
   product_unknown: ["There is no saved threshold for this product.", "Calibrate it first."],
-  rollback_impossible: ["There is no earlier version.", "Calibrate again instead."],
+  rollback_impossible: ["This version replaced none that is still there.", "Calibrate again instead."],
   products_read_only: ["The service cannot write its products file.", "Put the text below into that file by hand."],
   unreachable: ["The service cannot be reached.", "Is it running? Check the network, then try again."],
 };

@@ -26,6 +26,7 @@ from app.errors import (
 
 T = TypeVar("T")
 READERS, FINDERS = 8, 2  # of each root
+SLOW_S = 1.0  # a root for which somebody has waited so long may be dead
 MAX_FOUND = 5_000
 OPEN_FILES = Path("/proc/self/fd")
 
@@ -36,18 +37,21 @@ class _Share:
     def __init__(self, root: Path, most_waiting: int) -> None:
         self.root = root
         self.readers, self.finders = asyncio.Semaphore(READERS), asyncio.Semaphore(FINDERS)
-        self._most_waiting, self._waiting = most_waiting, 0
+        self._most_waiting = most_waiting
+        self._since: dict[object, float] = {}  # of each that waits, the longest first
 
     @contextlib.contextmanager
     def waited_for(self) -> Iterator[None]:
         """Count in somebody who waits for a file, or refuse; a thread that is stuck is nobody's any more."""
-        if self._waiting >= self._most_waiting:
-            raise QueueFullError(f"{self._waiting} requests wait for files of that folder already")
-        self._waiting += 1
+        waiting, now = len(self._since), time.perf_counter()
+        if waiting >= self._most_waiting and now - next(iter(self._since.values())) > SLOW_S:
+            raise QueueFullError(f"{waiting} requests wait for files of that folder already")
+        me = object()
+        self._since[me] = now
         try:
             yield
         finally:
-            self._waiting -= 1
+            del self._since[me]
 
 
 class ImageFiles:
@@ -60,8 +64,8 @@ class ImageFiles:
     Args:
         roots: folders that may be read from, subfolders included; none: no file is read.
         limit_bytes: largest file.
-        places: how many requests are served at once. Each root may have its share of them waiting; as large a
-            one is left for those who send pictures, though all roots be dead.
+        places: how many requests are served at once. A root that may be dead has no more than its share of them
+            waiting; as large a one is left for those who send pictures, though all roots be dead.
     """
 
     def __init__(self, roots: Sequence[Path], limit_bytes: int, places: int) -> None:
@@ -78,7 +82,7 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here.
-            QueueFullError: as many wait for the root's files as may.
+            QueueFullError: the root may be dead, and as many wait for its files as may.
             DeadlinePassedError: it was not read in time.
             ImagePathError: there is no such file in any root, or what is there is no plain file.
             BodyTooLargeError: the file is larger than the limit.

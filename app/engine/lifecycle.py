@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 FIRST_GOLDEN_S = 60.0
 # What takes longer never ends: a batch of ssvp-large may take 80 s on two cores, compiling takes minutes.
 HUNG_S, WARM_UP_S = 300.0, 3600.0
+SILENT_S = 10.0  # a device whose batch takes so long may answer nothing at all
 
 
 class State(StrEnum):
@@ -188,7 +189,10 @@ class Engine:
 
     def device_memory(self) -> Mapping[str, int]:
         """Return bytes of the device's memory by kind; empty on a CPU, and on a device that does not answer."""
-        if self._runtime is None:
+        hung = self._batcher is not None and self._batcher.computing_s > SILENT_S
+        if (
+            self._runtime is None or hung
+        ):  # whoever asked a hung device would hang too, and the watch with him
             return {}
         try:
             return self._runtime.memory()
@@ -214,13 +218,17 @@ class Engine:
         return WorkerDeadError if died else NotReadyError
 
     async def _start_and_watch(self, load: Callable[[], Runtime]) -> None:
-        runtime = await asyncio.to_thread(load)
-        self._runtime, self._model = runtime, runtime.info
-        self._batcher = self._new_batcher(runtime)
-        self._reason = "the model is warming up"
+        limit = asyncio.timeout(WARM_UP_S)
         try:
-            await asyncio.wait_for(self._batcher.start(), WARM_UP_S)
+            async with limit:
+                runtime = await asyncio.to_thread(load)
+                self._runtime, self._model = runtime, runtime.info
+                self._batcher = self._new_batcher(runtime)
+                self._reason = "the model is warming up"
+                await self._batcher.start()
         except TimeoutError:
+            if not limit.expired():  # a bundle on a network drive
+                raise
             raise StartError(f"the model was not warm within {WARM_UP_S:g} s") from None
         settings = self._settings
         self._inspector = Inspector(

@@ -37,7 +37,7 @@ class BundleChangedError(ProfileError):
 
 
 class RollbackError(ProfileError):
-    """There is no earlier version."""
+    """The version replaced none that is still kept."""
 
     status = 409
     code = "rollback_impossible"

@@ -123,7 +123,7 @@ class ProductStore:
 
         Raises:
             ProductUnknownError: there is no such product or version.
-            RollbackError: there is no version before.
+            RollbackError: the version replaced none that is still kept.
             ProductsReadOnlyError: the file cannot be written.
         """
         if (reason := self.why_read_only()) is not None:
@@ -239,6 +239,6 @@ def _before(found: ProductHistory, versions: list[int]) -> int:
     earlier = [number for number in versions if number < (found.current or 0)]
     if replaced == 0 or not earlier:
         raise RollbackError(
-            "there is no version before this one; version 0 takes the bundle's threshold"
+            "this version replaced none that is kept; version 0 takes the bundle's threshold"
         )
     return earlier[-1]

@@ -80,6 +80,7 @@ async def test_a_dead_share_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the places wait for it and end in 504, the others are refused; bodies are inspected meanwhile."""
+    monkeypatch.setattr(image_files, "SLOW_S", -1.0)
     hang, real = threading.Event(), image_files.read_image_file
 
     def read(*arguments: object) -> bytes | None:

@@ -143,6 +143,7 @@ async def test_a_dead_share_leaves_the_line_its_places(
     cameras: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the places wait for it, further paths are refused, pictures are inspected."""
+    monkeypatch.setattr(image_files, "SLOW_S", -1.0)
     hang = threading.Event()
     monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() and PNG)
     chosen = Settings(image_roots=(cameras,), queue_size=5, max_batch=1)

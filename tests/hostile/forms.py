@@ -82,7 +82,7 @@ def json_members_bodies() -> Iterator[Hostile]:
         yield Hostile(f"JSON {name}: {str(value)[:30]!a}", body)
 
 
-_NO_NUMBERS: tuple[Any, ...] = ("x", [], {}, True)
+_NO_NUMBERS: tuple[Any, ...] = ("x", [], {}, True, "1" * 40_000 + "x", " " * 40_000)
 _BAD_VALUES: dict[str, tuple[Any, ...]] = {
     "product": (5, True, [], {}, "x" * 129, "", "   "),
     "part_id": (5, True, [], {}, "x" * 129),

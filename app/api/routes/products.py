@@ -145,7 +145,7 @@ async def roll_back(
     products: ProductsDep,
     room: RoomDep,
 ) -> HistoryAnswer:
-    """Take the version before, the one that is named, or with 0 none: then the bundle's threshold decides."""
+    """Take the version that this one replaced, the one named, or with 0 none and the bundle's threshold."""
     body = await read_request_body(request, settings, room)
     received = await take_apart(request, body)
     if received.images:

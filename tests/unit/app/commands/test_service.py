@@ -62,7 +62,7 @@ async def test_a_service_learns_from_pictures_that_are_here(ask: Ask) -> None:
     assert (await ask("profiles", "rollback", "nut", "--version", 0)).exit_code == 0
     refused = await ask("profiles", "rollback", "nut")
     assert refused.exit_code == 2
-    assert "no version before" in refused.stderr
+    assert "replaced none that is kept" in refused.stderr
 
 
 async def test_a_key_that_is_missing_is_told_of_every_picture(ask: Ask) -> None:

@@ -147,6 +147,7 @@ async def test_a_dead_root_leaves_places(
     roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of two roots has a third of them; who has given up counts no longer, though his thread is stuck."""
+    monkeypatch.setattr(image_files, "SLOW_S", -1.0)  # nobody waits a second for the first
     hang = threading.Event()
     monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() or b"a")
     files = ImageFiles(roots, LIMIT, 30)
@@ -157,6 +158,13 @@ async def test_a_dead_root_leaves_places(
         kinds = [type(f) for f in found]
         assert kinds == [DeadlinePassedError] * 10 + [QueueFullError] * 2
     hang.set()
+
+
+async def test_a_root_that_answers_has_all_places(roots: tuple[Path, ...]) -> None:
+    """All cameras fire at once, and all of their pictures are read."""
+    files = ImageFiles(roots, LIMIT, PLACES)
+    reads = [files.read(str(roots[0] / "cam" / "a.png"), _in_a_minute()) for _ in range(PLACES)]
+    assert await asyncio.gather(*reads) == [b"a"] * PLACES
 
 
 async def test_patterns_that_never_end_leave_readers_free(

@@ -227,16 +227,59 @@ async def test_a_device_that_hangs_for_long_ends_the_process(
     runtime.gate.set()
 
 
-async def test_a_warm_up_that_never_ends_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any other start that fails."""
-    monkeypatch.setattr(lifecycle, "WARM_UP_S", 0.1)
-    runtime, warm = FakeRuntime(), threading.Event()
-    runtime.on_warm_up = lambda: warm.wait(10)
+async def test_a_device_whose_batch_takes_long_is_not_asked_for_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A scrape would hang as the batch does, and the event loop with it."""
+    monkeypatch.setattr(lifecycle, "SILENT_S", 0.05)
+    runtime = FakeRuntime()
     engine = Engine(Settings(grace_time_s=1))
     async with engine.running(lambda: runtime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        assert engine.device_memory()
+        runtime.gate.clear()
+        with engine.admitted() as inspector:
+            waiting = asyncio.create_task(inspector.inspect(ORDER))
+            await until(lambda: not engine.device_memory())
+            runtime.gate.set()
+            await waiting
+        assert engine.device_memory()
+
+
+@pytest.mark.parametrize("stage", ["load", "warm-up"])
+async def test_a_start_that_never_ends_ends_the_process(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any other start that fails: a device that hung may hang its next process too."""
+    monkeypatch.setattr(lifecycle, "WARM_UP_S", 0.1)
+    runtime, go_on = FakeRuntime(), threading.Event()
+    if stage == "warm-up":
+        runtime.on_warm_up = lambda: go_on.wait(10)
+
+    def load() -> FakeRuntime:
+        if stage == "load":
+            go_on.wait(10)
+        return runtime
+
+    engine = Engine(Settings(grace_time_s=1))
+    async with engine.running(load):
         await until(lambda: engine.snapshot().state is State.FAILED)
         assert not engine.snapshot().alive
-        warm.set()
+        go_on.set()
+
+
+async def test_a_load_that_is_timed_out_by_its_disk_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A network drive's time-out is not the start's."""
+
+    def load() -> FakeRuntime:
+        raise TimeoutError("the drive does not answer")
+
+    engine = Engine(Settings(grace_time_s=1))
+    async with engine.running(load):
+        await until(lambda: engine.snapshot().state is State.FAILED)
+    assert "the drive does not answer" in caplog.text
 
 
 async def test_draining_gives_up_after_the_grace_time() -> None:
