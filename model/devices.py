@@ -9,7 +9,9 @@ def device_named(name: str) -> torch.device:
     Raises:
         ValueError: this machine has no such device; the message says which it has.
     """
-    gpus = torch.cuda.device_count()
+    gpus = (
+        torch.cuda.device_count() if torch.cuda.is_available() else 0
+    )  # the driver may be too old
     known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
     if name == "auto":
         return torch.device("cuda:0" if gpus else "cpu")

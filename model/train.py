@@ -152,6 +152,8 @@ def train(
         "towers": _towers_digest(model),
     }
     if is_finished(run_dir, TRAINED_HEADS_FILE, recipe):
+        if towers is not None:
+            share_towers(towers, run_dir)  # where they have been taken away
         return
     step, seconds = 0, 0.0
     saved = load_resume(run_dir, device)

@@ -57,7 +57,9 @@ TOWERS = (  # all at the base model's blocks: only the tower differs from row to
         towers="dinov2-l",
     ),
     # The paper counts 29 M parameters: Meta's ViT-S+, its ViT-S has 22.
-    Variant("DINOv3 ViT-S", {"dino_model": "vit_small_plus_patch16_dinov3"}, towers="dinov3-s"),
+    Variant(
+        "DINOv3 ViT-S", {"dino_model": "vit_small_plus_patch16_dinov3"}, towers="dinov3-s-plus"
+    ),
     Variant("DINOv3 ViT-B", {"dino_model": "vit_base_patch16_dinov3"}, towers="dinov3-b"),
     Variant("DINOv3 ViT-L"),
 )
@@ -95,6 +97,7 @@ def variants_of(table: str, base: SSVPConfig) -> tuple[Variant, ...]:
 
 
 def _changes(variant: Variant, base: SSVPConfig) -> bool:
-    config = variant.config(base)
-    fits = config.dino_blocks == base.dino_blocks or "vit_large" in base.dino_model
-    return fits and (config != base or bool(variant.losses))
+    blocks = variant.changes.get("dino_blocks")  # of a ViT-L, as many as there are levels
+    if blocks and ("vit_large" not in base.dino_model or len(blocks) != len(base.dino_blocks)):
+        return False
+    return variant.config(base) != base or bool(variant.losses)

@@ -15,6 +15,9 @@ from model.config import SSVPConfig
 from model.weights.files import WeightsError
 
 OPENAI = "openai"
+_OTHERS = (
+    "; of a file with other weights say whose they are, --set {}_weights=TAG, or nothing for TAG"
+)
 _QUICK = (
     "-quickgelu"  # ends open_clip's name of an architecture with OpenAI's approximation of GELU
 )
@@ -32,7 +35,7 @@ def check_clip(config: SSVPConfig, tag: str) -> None:
     if (found or quick) and quick != architecture(config).get("quick_gelu", False):
         raise WeightsError(
             f"{tag} weights of {name} were trained with {'QuickGELU' if quick else 'GELU'};"
-            f" --set clip_model={name + _QUICK if quick else name}"
+            f" --set clip_model={name + _QUICK if quick else name}{_OTHERS.format('clip')}"
         )
     if found:
         _check_pixels(config, "clip", found["mean"], found["std"])
@@ -69,4 +72,6 @@ def _check_pixels(
             f"{getattr(config, f'{tower}_weights')} weights of {getattr(config, f'{tower}_model')}"
         )
         options = " ".join(f"--set {k}=[{','.join(map(str, v))}]" for k, v in other.items())
-        raise WeightsError(f"{weights} were trained on pixels scaled otherwise; {options}")
+        raise WeightsError(
+            f"{weights} were trained on pixels scaled otherwise; {options}{_OTHERS.format(tower)}"
+        )

@@ -181,8 +181,12 @@ def test_rows_of_table_5_differ_in_the_tower_alone() -> None:
         (SSVP_LARGE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4", "D11"]),
         (SSVP_BASE, ["SSVP", "D1", "D3: mean", "D4", "D4", "D4"]),
         (SSVP_NANO, ["SSVP", "D1", "D3: maximum", "D4", "D4", "D4", "D16"]),
+        (
+            replace(SSVP_LARGE, clip_blocks=(8, 16, 24), dino_blocks=(3, 6, 9)),
+            ["SSVP", "D1", "D3: mean", "D4", "D4", "D4"],
+        ),
     ],
-    ids=["large", "base", "nano"],
+    ids=["large", "base", "nano", "three levels"],
 )
 def test_decisions_a_model_takes_anyway_are_no_rows(base: SSVPConfig, rows: list[str]) -> None:
     """They would share the full model's run, as if without effect; no tower is asked for blocks it lacks."""

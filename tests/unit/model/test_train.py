@@ -135,6 +135,19 @@ def test_a_finished_run_stays_as_it_is(finished: Path, tmp_path: Path) -> None:
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
+def test_a_finished_run_whose_towers_were_taken_away_has_them_again(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Gigabytes that somebody saved: the same command brings them back, and trains nothing."""
+    model = _model()
+    (tmp_path / "towers").mkdir()
+    checkpoint.save_towers(model.clip, model.dino, tmp_path / "towers")
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / checkpoint.CLIP_FILE).unlink()
+    train(model, QUICK, _source(model), run, CPU, _ignore, towers=tmp_path / "towers")
+    assert (run / checkpoint.CLIP_FILE).samefile(tmp_path / "towers" / checkpoint.CLIP_FILE)
+
+
 def test_a_stopped_run_does_not_go_on_with_other_towers(tmp_path: Path) -> None:
     """Heads that learned from two pairs of towers fit neither."""
     with pytest.raises(_StoppedError):

@@ -159,6 +159,15 @@ def test_auto_device_is_the_gpu_where_there_is_one() -> None:
     assert str(choose_device("cpu")) == "cpu"
 
 
+def test_a_gpu_whose_driver_is_too_old_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be counted, but not computed on."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert str(choose_device("auto")) == "cpu"
+    with pytest.raises(StartError, match="this machine has cpu"):
+        choose_device("cuda:0")
+
+
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", ""])
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     """One line that says what there is."""
