@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model import checkpoint
+from model.bundle import CLIP_FILE
 from model.config import SSVP_LARGE
 from model.curves import CURVES_FILE
 from model.progress import Progress
@@ -143,9 +144,9 @@ def test_a_finished_run_whose_towers_were_taken_away_has_them_again(
     (tmp_path / "towers").mkdir()
     checkpoint.save_towers(model.clip, model.dino, tmp_path / "towers")
     run = shutil.copytree(finished, tmp_path / "run")
-    (run / checkpoint.CLIP_FILE).unlink()
+    (run / CLIP_FILE).unlink()
     train(model, QUICK, _source(model), run, CPU, _ignore, towers=tmp_path / "towers")
-    assert (run / checkpoint.CLIP_FILE).samefile(tmp_path / "towers" / checkpoint.CLIP_FILE)
+    assert (run / CLIP_FILE).samefile(tmp_path / "towers" / CLIP_FILE)
 
 
 def test_a_stopped_run_does_not_go_on_with_other_towers(tmp_path: Path) -> None:
