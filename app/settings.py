@@ -29,7 +29,7 @@ class Settings(BaseSettings):
 
     host: str = Field(
         default="0.0.0.0",  # noqa: S104
-        description="Address to listen on; `::` is all of IPv6 and none of IPv4.",
+        description="Address to listen on; `::` is all of IPv6 and none of IPv4, empty is both.",
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8080, description="TCP port; 0: any free."
