@@ -123,7 +123,10 @@ def read_as(kind: type[M], pairs: Pairs) -> M:
     try:
         return kind.model_validate(dict(pairs))
     except ValidationError as error:
-        complaints = {f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False)}
+        complaints = {
+            f"{e['loc'][0]}: {e['msg'].removeprefix('Value error, ')}"  # what pydantic puts before ours
+            for e in error.errors(include_url=False)
+        }
         raise ParameterError("; ".join(sorted(complaints))) from None
 
 

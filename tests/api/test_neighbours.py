@@ -132,6 +132,8 @@ async def test_a_number_is_plain_or_an_error(name: str, values: list[str]) -> No
             form = await service.client.post(URL, data={name: value}, files={"image": PNG})
             for answer in (query, form):
                 assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+                assert answer.json()["detail"].startswith(f"{name}: ")
+                assert "Value error" not in answer.text
 
 
 @pytest.mark.parametrize("threshold", ["0.5", ".5", "5e-1", "0.50", "  0.5 "])
