@@ -9,9 +9,8 @@ def device_named(name: str) -> torch.device:
     Raises:
         ValueError: this machine has no such device; the message says which it has.
     """
-    gpus = (
-        torch.cuda.device_count() if torch.cuda.is_available() else 0
-    )  # the driver may be too old
+    usable = torch.cuda.is_available()  # a driver that is too old counts GPUs all the same
+    gpus = torch.cuda.device_count() if usable else 0
     known = ["cpu", *(f"cuda:{i}" for i in range(gpus))]
     if name == "auto":
         return torch.device("cuda:0" if gpus else "cpu")

@@ -164,9 +164,10 @@ def train(
         model.heads.load_state_dict(saved["heads"])
         optimizer.load_state_dict(saved["optimizer"])
     save_recipe(run_dir, recipe)
-    before = {} if towers is None else load_history(towers)
-    if towers is not None:  # before the heads, by which a finished run is known
-        share_towers(towers, run_dir)
+    before: dict[str, Any] = {}
+    if towers is not None:
+        before = load_history(towers)
+        share_towers(towers, run_dir)  # before the heads, by which a finished run is known
     last_save = began = time.monotonic()
     with open_curves(run_dir, step) as curves:
         for batch in source.batches(step):

@@ -5,7 +5,7 @@ Knows the connection; knows nothing of what travels over it.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from starlette.requests import Request
 
@@ -42,10 +42,17 @@ class BodyBudget:
 
 
 class BodyRoom:
-    """What one request has of the budget, until it is given back as a whole."""
+    """What one request has of the budget, until it is given back as a whole: at the end of its `with`."""
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget, self._held = budget, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.give_back(self._held)
+        self._held = 0
 
     def take(self, count: int) -> None:
         """Count bytes in.
@@ -55,11 +62,6 @@ class BodyRoom:
         """
         self._held += count
         self._budget.take(count)
-
-    def give_back(self) -> None:
-        """Count all of them out."""
-        self._budget.give_back(self._held)
-        self._held = 0
 
 
 async def read_body(request: Request, room: BodyRoom, limit_bytes: int, timeout_s: float) -> bytes:

@@ -90,19 +90,13 @@ def _host_of(origin: str) -> str | None:
 
 
 async def _room(request: Request) -> AsyncIterator[BodyRoom]:
-    room = BodyRoom(request.app.state.body_budget)
-    try:
+    with BodyRoom(request.app.state.body_budget) as room:
         yield room
-    finally:
-        room.give_back()
 
 
 async def _calibration_room(request: Request) -> AsyncIterator[BodyRoom]:
-    room = BodyRoom(request.app.state.calibration_budget)
-    try:
+    with BodyRoom(request.app.state.calibration_budget) as room:
         yield room
-    finally:
-        room.give_back()
 
 
 async def _calibrator(request: Request) -> Calibrator:

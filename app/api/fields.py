@@ -45,6 +45,7 @@ def _plain_integer(value: Any) -> Any:
     return int(plain)
 
 
+ROI_PATTERN = r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){3}$"
 STRICT_NUMBER = BeforeValidator(_plain_number)
 STRICT_INTEGER = BeforeValidator(_plain_integer)
 Score = Annotated[float, STRICT_NUMBER, Field(ge=0, le=1, allow_inf_nan=False)]

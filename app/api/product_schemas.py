@@ -14,7 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
+from app.api.fields import ROI_PATTERN, STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
 from app.api.schemas import ModelAnswer
 from app.engine.regions import Box
 from app.products.calibration import NamedScore
@@ -56,7 +56,7 @@ class CalibrateParameters(BaseModel):
         default=None,
         description="`x,y,width,height` in px: only this part is inspected; requests must send the same.",
         examples=["40,30,200,100"],
-        pattern=r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){3}$",
+        pattern=ROI_PATTERN,
     )
     image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None,

@@ -14,7 +14,15 @@ from pydantic import (
     StringConstraints,
 )
 
-from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, ProductName, Score, Text128, checked_box
+from app.api.fields import (
+    ROI_PATTERN,
+    STRICT_INTEGER,
+    STRICT_NUMBER,
+    ProductName,
+    Score,
+    Text128,
+    checked_box,
+)
 from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
@@ -60,7 +68,7 @@ class DetectParameters(BaseModel):
         default=None,
         description="`x,y,width,height` in px of the sent image: only this part is inspected.",
         examples=["40,30,200,100"],
-        pattern=r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){3}$",
+        pattern=ROI_PATTERN,
     )
     image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None,

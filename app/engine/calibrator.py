@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from app.engine.inspector import Order
 from app.engine.lifecycle import Engine
@@ -16,6 +17,7 @@ from app.errors import DeadlinePassedError, InferenceError, QueueFullError, Requ
 from app.products.calibration import NamedScore
 from app.products.errors import CalibrationImageError
 
+T = TypeVar("T")
 MOST_CALIBRATIONS = 8  # one runs, the others wait with all their pictures in memory
 AT_ONCE = 2  # so an image of the line waits for two others at most
 LIMIT_S = 600.0
@@ -74,7 +76,9 @@ async def _score_all(
     async def one(part: GoodPart) -> NamedScore:
         async with places:
             try:
-                return NamedScore(part.name, await _score(engine, await _read(part), product, roi))
+                image = await _patiently(part.read)
+                score = await _patiently(lambda: _score(engine, image, product, roi))
+                return NamedScore(part.name, score)
             except (RequestError, InferenceError) as error:
                 raise CalibrationImageError(f"{part.name}: {error}") from error
 
@@ -92,19 +96,17 @@ async def _score_all(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read(part: GoodPart) -> bytes:
-    """Read one picture; where the line's requests wait for the same share, wait behind them."""
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do it as soon as the line's requests leave room, in the queue or on a share."""
     while True:
         with contextlib.suppress(QueueFullError):
-            return await part.read()
+            return await work()
         await asyncio.sleep(_AGAIN_S)
 
 
 async def _score(engine: Engine, image: bytes, product: str, roi: Box | None) -> float:
-    """Score one picture, at the lowest urgency; where the line leaves no room, wait."""
+    """Score one picture, at the lowest urgency."""
     order = Order(image, product, None, HeatmapOptions(HeatmapKind.NONE), roi, counts=False)
-    while True:
-        with contextlib.suppress(QueueFullError), engine.admitted() as inspector:
-            # As answers show it, so that everybody gets the same threshold from the same pictures.
-            return round((await inspector.inspect(order)).verdict.score, 4)
-        await asyncio.sleep(_AGAIN_S)
+    with engine.admitted() as inspector:
+        # As answers show it, so that everybody gets the same threshold from the same pictures.
+        return round((await inspector.inspect(order)).verdict.score, 4)

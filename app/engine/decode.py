@@ -149,9 +149,8 @@ def _to_rgb(image: Image.Image, inverted: bool) -> Image.Image:
         return Image.fromarray(255 - grey if inverted else grey).convert("RGB")
     if image.has_transparency_data:
         opaque = image.convert("RGBA")
-        if (
-            opaque.getchannel("A").getextrema()[1] == 0
-        ):  # a camera's fourth byte, saved as if it were alpha
+        # A camera's fourth byte, saved as if it were alpha.
+        if opaque.getchannel("A").getextrema()[1] == 0:
             raise FormatRefusedError(
                 "every pixel is transparent; send the picture without an alpha channel"
             )

@@ -192,7 +192,7 @@ class Engine:
         hung = self._batcher is not None and self._batcher.computing_s > SILENT_S
         if (
             self._runtime is None or hung
-        ):  # whoever asked a hung device would hang too, and the watch with him
+        ):  # who asks a hung device hangs too, and the watch with him
             return {}
         try:
             return self._runtime.memory()

@@ -55,10 +55,10 @@ def reproduce(
     found: list[Cell] = []
     missing: list[str] = []
     cautions: dict[str, list[str]] = {}
+    tests = [(train_on, _tested(test_on)) for train_on, test_on in pairs]
     for variant in variants_of(table, setup.config):
         try:
-            for train_on, test_on in pairs:
-                tested = _tested(test_on)
+            for train_on, tested in tests:
                 cautions[tested.dataset] = tested.cautions
                 row = list(_row(table, setup, variant, train_on, tested, seeds))
                 found += row

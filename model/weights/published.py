@@ -18,9 +18,8 @@ OPENAI = "openai"
 _OTHERS = (
     "; of a file with other weights say whose they are, --set {}_weights=TAG, or nothing for TAG"
 )
-_QUICK = (
-    "-quickgelu"  # ends open_clip's name of an architecture with OpenAI's approximation of GELU
-)
+# Ends open_clip's name of an architecture with OpenAI's approximation of GELU.
+_QUICK = "-quickgelu"
 
 
 def check_clip(config: SSVPConfig, tag: str) -> None:
