@@ -1,7 +1,7 @@
-"""Run folders: what pretraining and training leave for one another, and how a stopped run goes on.
+"""Run folders: what pretraining and training leave for one another.
 
 A run folder holds `config.json`, weights as safetensors, `history.json`, and while a run is unfinished
-`resume.pt` (tensors and numbers only, loaded with `weights_only`).
+`resume.pt` (see model/resume.py).
 """
 
 import json
@@ -26,7 +26,6 @@ TRAINED_HEADS_FILE = "heads.safetensors"
 RARITY_FILE = "rarity.safetensors"
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
-RESUME_FILE = "resume.pt"
 
 
 def halved(tensor: Tensor) -> Tensor:
@@ -163,27 +162,6 @@ def load_model(run: Path) -> SSVP:
     load_module(model.prompts, run / PROMPTS_FILE)
     load_module(model.heads, run / TRAINED_HEADS_FILE)
     return model.eval()
-
-
-def save_resume(run: Path, state: Mapping[str, Any]) -> None:
-    """Write what a stopped run needs to go on."""
-    partial = run / f"{RESUME_FILE}.partial"
-    torch.save(dict(state), partial)
-    partial.replace(run / RESUME_FILE)
-
-
-def load_resume(run: Path, device: torch.device) -> dict[str, Any] | None:
-    """Read it back; None when the run is new or finished."""
-    path = run / RESUME_FILE
-    if not path.exists():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    return state
-
-
-def clear_resume(run: Path) -> None:
-    """Forget the unfinished state of a run that is finished."""
-    (run / RESUME_FILE).unlink(missing_ok=True)
 
 
 def resized_attention_pool(state: Mapping[str, Tensor], target: nn.Module) -> dict[str, Tensor]:

@@ -22,14 +22,11 @@ from model.checkpoint import (
     CONFIG_FILE,
     HISTORY_FILE,
     RARITY_FILE,
-    clear_resume,
     load_history,
     load_pretrained,
-    load_resume,
     resized_attention_pool,
     save_json,
     save_module,
-    save_resume,
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
@@ -38,6 +35,7 @@ from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
 from model.progress import SAVE_EVERY_S, Progress
+from model.resume import clear_resume, load_resume, save_resume
 from model.runs import check_recipe, is_finished, plain, save_recipe
 from model.schedule import cosine_factor, set_learning_rates
 
@@ -231,10 +229,10 @@ def _train_phase(
                 "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            save_resume(run_dir, {**_progress(run), **inside})
+            save_resume(run_dir, {**_progress(run), **inside}, packed=True)
     run.state = {k: v.detach().clone() for k, v in average.module.state_dict().items()}
     if run.part.leads:
-        save_resume(run_dir, {**_progress(run), "start": run.state})
+        save_resume(run_dir, {**_progress(run), "start": run.state}, packed=True)
 
 
 def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.checkpoint import RESUME_FILE, save_json
+from model.checkpoint import save_json
+from model.resume import RESUME_FILE
 
 RECIPE_FILE = "recipe.json"
 

@@ -16,18 +16,16 @@ from model.checkpoint import (
     CONFIG_FILE,
     HISTORY_FILE,
     TRAINED_HEADS_FILE,
-    clear_resume,
     load_history,
-    load_resume,
     save_json,
     save_module,
-    save_resume,
     share_towers,
 )
 from model.curves import open_curves
 from model.losses import LossWeights, ssvp_losses
 from model.progress import SAVE_EVERY_S, Progress
 from model.prompts import DEFAULT_PRODUCT
+from model.resume import clear_resume, load_resume, save_resume
 from model.runs import check_recipe, is_finished, plain, save_recipe, weights_digest
 from model.schedule import cosine_factor, set_learning_rates
 from model.seeds import seed_of

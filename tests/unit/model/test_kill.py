@@ -6,9 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from model.checkpoint import RESUME_FILE, TRAINED_HEADS_FILE
+from model.checkpoint import TRAINED_HEADS_FILE
 from model.curves import CURVES_FILE
 from model.data.manifest import write_manifest_rows
+from model.resume import RESUME_FILE
 from tests.configs import TINY_VIT
 from tests.miniature import rows_of
 from tests.towers import write_towers

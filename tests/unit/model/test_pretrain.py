@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model import checkpoint, pretrain
+from model import checkpoint, pretrain, resume
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
+from model.config import SSVP_NANO, SSVPConfig
 from model.pretrain_objective import (
     CellTargets,
     cell_targets,
@@ -53,7 +54,9 @@ class _StoppedError(Exception):
     """Stands for a machine that goes away."""
 
 
-def _pretrain_until(step: int, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _pretrain_until(
+    step: int, run: Path, monkeypatch: pytest.MonkeyPatch, model: SSVPConfig = MICRO
+) -> None:
     """Pretrain until a step is lost; what was before it is saved."""
     monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
 
@@ -62,7 +65,7 @@ def _pretrain_until(step: int, run: Path, monkeypatch: pytest.MonkeyPatch) -> No
             raise _StoppedError
 
     with pytest.raises(_StoppedError):
-        pretrain.pretrain(MICRO, QUICK, run, CPU, stop)
+        pretrain.pretrain(model, QUICK, run, CPU, stop)
 
 
 def test_pretraining_goes_through_all_sizes_and_writes_towers(finished: Path) -> None:
@@ -84,6 +87,14 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
+def test_what_a_stopped_run_of_ssvp_nano_needs_fits_into_sixty_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file goes to another machine: weights, their average, and two moments for each."""
+    _pretrain_until(2, tmp_path, monkeypatch, SSVP_NANO)
+    assert 40e6 < (tmp_path / resume.RESUME_FILE).stat().st_size < 60e6
+
+
 @pytest.mark.parametrize("last_step", [3, 6])
 def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
@@ -91,15 +102,15 @@ def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
     """Between a phase's last step and the save of its weights: that step is made again."""
     monkeypatch.setattr(pretrain, "SAVE_EVERY_S", -1.0)
 
-    def die(run: Path, state: Mapping[str, Any]) -> None:
+    def die(run: Path, state: Mapping[str, Any], *, packed: bool) -> None:
         if "start" in state and state["step"] == last_step:
             raise _StoppedError
-        checkpoint.save_resume(run, state)
+        resume.save_resume(run, state, packed=packed)
 
     monkeypatch.setattr(pretrain, "save_resume", die)
     with pytest.raises(_StoppedError):
         pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
-    monkeypatch.setattr(pretrain, "save_resume", checkpoint.save_resume)
+    monkeypatch.setattr(pretrain, "save_resume", resume.save_resume)
     pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
     whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
@@ -114,7 +125,7 @@ def test_a_run_folder_is_of_one_recipe(
     for run in (tmp_path, finished):
         with pytest.raises(OtherRecipeError, match="another recipe"):
             pretrain.pretrain(MICRO, fewer, run, CPU, _ignore)
-    assert (tmp_path / checkpoint.RESUME_FILE).exists()
+    assert (tmp_path / resume.RESUME_FILE).exists()
     seen: list[int] = []
     for same in (QUICK, replace(QUICK, processes=2)):
         pretrain.pretrain(MICRO, same, finished, CPU, lambda step, *_: seen.append(step))

@@ -14,6 +14,7 @@ from model.config import SSVP_LARGE
 from model.curves import CURVES_FILE
 from model.progress import Progress
 from model.recipes import NANO, PAPER, recipe_for
+from model.resume import RESUME_FILE
 from model.runs import OtherRecipeError
 from model.sources import ProceduralSource, epoch_order
 from model.ssvp.model import SSVP
@@ -99,11 +100,11 @@ def test_a_stopped_run_goes_on_to_the_same_weights(finished: Path, tmp_path: Pat
     """A run stopped after three steps and started again ends bit for bit where an unstopped one does."""
     with pytest.raises(_StoppedError):
         _train(tmp_path, progress=_stop_at(4))
-    assert (tmp_path / checkpoint.RESUME_FILE).exists()
+    assert (tmp_path / RESUME_FILE).exists()
     seen: list[int] = []
     _train(tmp_path, progress=lambda step, *_: seen.append(step))
     assert seen[0] == 4
-    assert not (tmp_path / checkpoint.RESUME_FILE).exists()
+    assert not (tmp_path / RESUME_FILE).exists()
     whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
     curves = [(run / CURVES_FILE).read_text() for run in (finished, tmp_path)]
