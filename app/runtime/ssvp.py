@@ -4,6 +4,7 @@ Knows bundles and tensors; knows no HTTP, no queue and no image format.
 """
 
 import contextlib
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,7 +22,13 @@ from app.runtime.cpu_towers import CpuTowers
 from app.runtime.failures import meaning
 from app.runtime.lanes import one_thread
 from app.runtime.onnx_heads import OnnxHeads
-from app.runtime.protocol import GoldenImage, ModelInfo, Prediction, Query
+from app.runtime.protocol import (
+    GoldenImage,
+    ModelInfo,
+    OutOfDeviceMemoryError,
+    Prediction,
+    Query,
+)
 from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, tower_dtype
 from model.bundle import (
     GOLDEN_FILE,
@@ -36,6 +43,8 @@ from model.devices import device_named
 from model.preprocess import TowerImages, collate, preprocess
 from model.ssvp.exportable import head_input_names, head_inputs
 from model.ssvp.model import build_prompts
+
+logger = logging.getLogger(__name__)
 
 TEXT_CACHE_SIZE = 1024
 CPU_BATCH = 2  # images a core: four get no more done, the slowest answers come 15 % later
@@ -155,13 +164,22 @@ class SSVPRuntime:
             return preprocess(image, self._config)
 
     def warm_up(self) -> None:
-        """Run batches of one and two through everything; on a GPU record the graphs of all sizes."""
+        """Run a batch of every size through everything; on a GPU record the towers' graphs before.
+
+        A new shape makes onnxruntime try several ways to convolve on a GPU: no line should wait for that.
+        """
         with torch.inference_mode(), self._on_stream():
             self._towers.prepare(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
-        self.predict([query])
-        self.predict([query, query])
+        for count in range(1, self.useful_batch + 1):
+            try:
+                self.predict([query] * count)
+            except OutOfDeviceMemoryError:
+                if count == 1:
+                    raise
+                logger.warning("the device has no memory for batches of %d images", count)
+                break
 
     def predict(self, queries: Sequence[Query], *, alone: bool = True) -> list[Prediction]:
         """Score a batch; products may differ from image to image."""

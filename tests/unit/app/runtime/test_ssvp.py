@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from app.errors import StartError
 from app.runtime import ssvp
-from app.runtime.protocol import Prediction, Query
+from app.runtime.protocol import OutOfDeviceMemoryError, Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
 from model.bundle import CLIP_FILE, read_bundle
 from model.config import SSVP_NANO, SSVPConfig
@@ -115,6 +115,40 @@ def test_warm_up_leaves_no_trace_in_results(served: Served) -> None:
     before = _predict(runtime, _pictures(1))[0].score
     runtime.warm_up()
     assert _predict(runtime, _pictures(1))[0].score == before
+
+
+@pytest.mark.parametrize(("fit", "warmed"), [(4, [1, 2, 3, 4]), (2, [1, 2])])
+def test_warm_up_runs_every_batch_size_that_fits(
+    served: Served, monkeypatch: pytest.MonkeyPatch, fit: int, warmed: list[int]
+) -> None:
+    """No size is computed for the first time while a line waits; one too large does not stop the start."""
+    runtime = SSVPRuntime(read_bundle(str(served[2])), torch.device("cpu"))
+    original, sizes = runtime.predict, []
+
+    def small(queries: list[Query]) -> list[Prediction]:
+        if len(queries) > fit:
+            raise OutOfDeviceMemoryError
+        sizes.append(len(queries))
+        return original(queries)
+
+    monkeypatch.setattr(SSVPRuntime, "useful_batch", 4)
+    monkeypatch.setattr(runtime, "predict", small)
+    runtime.warm_up()
+    assert sizes == warmed
+
+
+def test_warm_up_fails_where_one_image_does_not_fit(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that cannot compute anything is not served from."""
+    runtime = SSVPRuntime(read_bundle(str(served[2])), torch.device("cpu"))
+
+    def none(queries: list[Query]) -> list[Prediction]:
+        raise OutOfDeviceMemoryError
+
+    monkeypatch.setattr(runtime, "predict", none)
+    with pytest.raises(OutOfDeviceMemoryError):
+        runtime.warm_up()
 
 
 def test_text_is_encoded_once_per_name_and_the_cache_is_bounded(
