@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from app.api.access import for_inspection
 from app.api.body import unless_gone
-from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep, inspects
+from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import read_parameters
 from app.api.problems import describe, log_internal
@@ -20,7 +21,7 @@ from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, S
 from app.observability import RequestRecord
 from app.products.live import Basis
 
-router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
+router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
 
 
 @router.post(

@@ -5,8 +5,9 @@ from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.access import for_inspection
 from app.api.body import unless_gone
-from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep, inspects
+from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep
 from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.forms import Received, read_parameters
 from app.api.profiles import MEDIA_TYPES, Echo, small_answer
@@ -16,7 +17,7 @@ from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.observability import RequestRecord
 
-router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
+router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
 
 
 @router.post(

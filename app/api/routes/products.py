@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from app.api.access import refuse_cross_site, require_key
 from app.api.body import unless_gone
 from app.api.deps import (
     CalibrationRoomDep,
@@ -19,8 +20,6 @@ from app.api.deps import (
     RecordDep,
     RoomDep,
     SettingsDep,
-    from_no_other_site,
-    may_ask,
 )
 from app.api.examples import problem_responses
 from app.api.forms import BodyLimits, Received, read_as
@@ -53,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter(
     tags=["products"],
-    dependencies=[Depends(may_ask), Depends(from_no_other_site)],
+    dependencies=[Depends(require_key), Depends(refuse_cross_site)],
     responses=problem_responses(profiles=True),
 )
 
