@@ -5,18 +5,10 @@ Knows names and ranges of the contract; computes nothing.
 
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from app.api.fields import ROI_PATTERN, STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, ImagePath, Roi, Score
 from app.api.schemas import ModelAnswer
-from app.engine.regions import Box
 from app.products.calibration import NamedScore
 from app.products.live import why_unused
 from app.products.profile import ProductHistory, ProductProfile
@@ -52,13 +44,12 @@ class CalibrateParameters(BaseModel):
         default=0.005, description="Most good parts that may be rejected, as a share."
     )
     dry_run: bool = Field(default=False, description="Answer, but save nothing.")
-    roi: Annotated[str, AfterValidator(checked_box)] | None = Field(
+    roi: Roi | None = Field(
         default=None,
         description="`x,y,width,height` in px: only this part is inspected; requests must send the same.",
         examples=["40,30,200,100"],
-        pattern=ROI_PATTERN,
     )
-    image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+    image_path: ImagePath | None = Field(
         default=None,
         description="Instead of images: a pattern like `line3/good/*.png` below one of SSVP_IMAGE_ROOTS.",
     )
@@ -72,14 +63,9 @@ class CalibrateParameters(BaseModel):
         default=None, description="With scores: `model.digest` of the answers they came with."
     )
 
-    def box(self) -> Box | None:
-        """Return the part of the images that is inspected; None is all of it."""
-        return None if self.roi is None else Box.parse(self.roi)
-
     def area(self) -> str | None:
-        """Return it as profiles write it, without blanks."""
-        box = self.box()
-        return None if box is None else str(box)
+        """Return `roi` as product profiles write it, without blanks."""
+        return None if self.roi is None else str(self.roi)
 
 
 class RollbackParameters(BaseModel):

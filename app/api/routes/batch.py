@@ -51,7 +51,7 @@ async def detect_batch(
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
         keys.spend_more(record.key, len(received.images) - 1)
-        basis = inspector.basis(parameters.product, parameters.box())
+        basis = inspector.basis(parameters.product, parameters.roi)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
         work = _inspect_all(engine, record, parameters, received.images, basis, deadline)
         results = await unless_gone(request, work)

@@ -104,7 +104,7 @@ async def calibrate_product(
     else:
         parts = await _good_parts(received, parameters, files)
         keys.spend_more(record.key, len(parts) - 1)
-        scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.box()))
+        scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.roi))
     bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
     found = await run_in_threadpool(
         calibrate, product, scores, parameters.false_reject, bundle, parameters.area()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.forms import read_parameters, receive
 from app.api.schemas import DetectParameters
+from app.engine.regions import Box
 from app.errors import (
     BodyUnreadableError,
     ImageMissingError,
@@ -193,7 +194,21 @@ def test_json_values_of_the_wrong_type(name: str, value: object) -> None:
 
 def test_json_null_is_as_good_as_nothing() -> None:
     """Where a parameter may be left out."""
-    assert _parse(_json(image=BASE64, threshold=None)).parameters.threshold is None
+    found = _parse(_json(image=BASE64, threshold=None, roi=None)).parameters
+    assert (found.threshold, found.roi) == (None, None)
+
+
+def test_a_roi_is_read_with_or_without_blanks() -> None:
+    """It is a box from here on."""
+    found = _parse(PNG, query=[("roi", " 40, 30 ,200,100 ")])
+    assert found.parameters.roi == Box(40, 30, 200, 100)
+
+
+@pytest.mark.parametrize("roi", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "-1,0,5,5", "1.5,0,5,5", "", 7])
+def test_a_roi_that_is_none_is_explained_in_words(roi: object) -> None:
+    """No pattern for the caller to read."""
+    with pytest.raises(ParameterError, match=r"^roi: four whole numbers .* x,y,width,height$"):
+        _parse(_json(image=BASE64, roi=roi))
 
 
 def test_unknown_and_repeated_parameters_are_refused() -> None:
