@@ -1,4 +1,4 @@
-"""A detect request's body in whichever form it came: raw image, multipart or JSON.
+"""A request's body in whichever form it came: raw image, multipart or JSON.
 
 Knows the forms and their traps; the image itself stays undecoded bytes. The body decides which form it is; the
 content type only helps to say what is wrong with a body that is no form at all.
@@ -17,7 +17,6 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
-from app.api.schemas import DetectParameters
 from app.engine.formats import ACCEPTED, is_image
 from app.errors import (
     BodyUnreadableError,
@@ -101,11 +100,6 @@ def receive(
     """
     found = _split(body, content_type, limits)
     return Received(found.images, [*query, *found.pairs], found.names)
-
-
-def read_parameters(pairs: Pairs) -> DetectParameters:
-    """Check an inspection's parameters from all places together; see `read_as`."""
-    return read_as(DetectParameters, pairs)
 
 
 def read_as(kind: type[M], pairs: Pairs) -> M:

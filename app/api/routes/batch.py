@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.access import for_inspection
-from app.api.body import unless_gone
+from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
-from app.api.forms import read_parameters
+from app.api.forms import read_as
 from app.api.problems import describe, log_internal
-from app.api.receive import read_request_body, take_apart
+from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
@@ -42,10 +42,10 @@ async def detect_batch(
 ) -> Response:
     """Read the request, have every image inspected, write the answers in the images' order."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     with engine.admitted() as inspector:
         received = await take_apart(request, body)
-        parameters = read_parameters(received.pairs)
+        parameters = read_as(DetectParameters, received.pairs)
         if parameters.profile != "full" or parameters.image_path is not None:
             raise ParameterError("profile, image_path: not in a batch")
         if not received.images:

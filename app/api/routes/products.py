@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.access import refuse_cross_site, require_key
-from app.api.body import unless_gone
+from app.api.body import read_body, unless_gone
 from app.api.deps import (
     CalibrationRoomDep,
     CalibratorDep,
@@ -35,7 +35,7 @@ from app.api.product_schemas import (
     named_scores,
 )
 from app.api.query import ProductPath
-from app.api.receive import read_request_body, take_apart
+from app.api.receive import take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
@@ -93,7 +93,7 @@ async def calibrate_product(
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     with engine.admitted() as inspector:
         received = await take_apart(request, body, _LIMITS)
         parameters = await run_in_threadpool(read_as, CalibrateParameters, received.pairs)
@@ -145,7 +145,7 @@ async def roll_back(
     room: RoomDep,
 ) -> HistoryAnswer:
     """Take the version that this one replaced, the one named, or with 0 none and the bundle's threshold."""
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     received = await take_apart(request, body)
     if received.images:
         raise ParameterError("image: not in a rollback")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.forms import read_parameters, receive
+from app.api.forms import read_as, receive
 from app.api.schemas import DetectParameters
 from app.engine.regions import Box
 from app.errors import (
@@ -43,7 +43,7 @@ def _parse(
     body: bytes, content_type: str = "", query: list[tuple[str, str]] | None = None
 ) -> _Form:
     received = receive(body, content_type, query or [])
-    return _Form(received.image(), read_parameters(received.pairs))
+    return _Form(received.image(), read_as(DetectParameters, received.pairs))
 
 
 @pytest.mark.parametrize(
