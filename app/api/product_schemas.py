@@ -79,13 +79,6 @@ class RollbackParameters(BaseModel):
     )
 
 
-class ScoreAnswer(BaseModel):
-    """One picture's score."""
-
-    name: str
-    score: float
-
-
 class CalibrationAnswer(BaseModel):
     """A product's new profile, and what it was made of."""
 
@@ -94,7 +87,7 @@ class CalibrationAnswer(BaseModel):
     saved: bool
     reason: str | None = Field(description="Why it was not saved.")
     text: str = Field(description="A whole products file with this profile, to commit or to mount.")
-    scores: list[ScoreAnswer] = Field(description="In the order sent.")
+    scores: list[NamedScore] = Field(description="In the order sent.")
     stands_out: list[str] = Field(description="Pictures that look like bad parts.")
     needed: int = Field(description="Good parts that the asked rate needs.")
 

@@ -31,7 +31,6 @@ from app.api.product_schemas import (
     ProductAnswer,
     ProductsAnswer,
     RollbackParameters,
-    ScoreAnswer,
     named_scores,
 )
 from app.api.query import ProductPath
@@ -126,7 +125,7 @@ async def calibrate_product(
         saved=saved.reason is None,
         reason=saved.reason,
         text=saved.text,
-        scores=[ScoreAnswer(name=s.name, score=s.score) for s in scores],
+        scores=scores,
         stands_out=found.stands_out,
         needed=needed(parameters.false_reject),
     )
