@@ -12,7 +12,7 @@ from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
 from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
-from app.api.forms import read_as
+from app.api.forms import Received, read_as
 from app.api.problems import describe, log_internal
 from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
@@ -53,7 +53,7 @@ async def detect_batch(
         keys.spend_more(record.key, len(received.images) - 1)
         basis = inspector.basis(parameters.product, parameters.roi)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        work = _inspect_all(engine, record, parameters, received.images, basis, deadline)
+        work = _inspect_all(engine, record, parameters, received, basis, deadline)
         results = await unless_gone(request, work)
         found = {"request_id": record.request_id, "results": results}
         written = await run_in_threadpool(json.dumps, found)
@@ -66,7 +66,7 @@ async def _inspect_all(
     engine: Engine,
     record: RequestRecord,
     parameters: DetectParameters,
-    images: list[bytes],
+    received: Received,
     basis: Basis,
     deadline: float,
 ) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ async def _inspect_all(
         return await run_in_threadpool(_result, part, parameters)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(image)) for image in images]
+        tasks = [group.create_task(one(image.data)) for image in received.images]
     return [task.result() for task in tasks]
 
 

@@ -45,6 +45,7 @@ from app.products.calibration import NamedScore, calibrate
 from app.products.conformal import needed
 from app.products.errors import BundleChangedError
 from app.products.profile import BundleIdentity, product_key
+from app.products.store import Saved
 from app.runtime.protocol import ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -109,19 +110,10 @@ async def calibrate_product(
         calibrate, product, scores, parameters.false_reject, bundle, parameters.area()
     )
     saved = await asyncio.to_thread(products.store.add, found.profile, dry_run=parameters.dry_run)
-    profile = saved.profile
-    logger.info(
-        "calibrated %a: version %d, threshold %.4f from %d good parts for a false-reject rate of %g; %s",
-        profile.product,
-        profile.version,
-        profile.threshold,
-        profile.n,
-        profile.false_reject,
-        "saved" if saved.reason is None else f"not saved: {saved.reason}",
-    )
+    _log(saved)
     return CalibrationAnswer(
         request_id=record.request_id,
-        profile=profile,
+        profile=saved.profile,
         saved=saved.reason is None,
         reason=saved.reason,
         text=saved.text,
@@ -191,14 +183,27 @@ async def _good_parts(
     if parameters.image_path is None:
         if not received.images:
             raise ImageMissingError("there is no `image`, no `image_path` and no `scores`")
-        named = zip(received.images, received.names, strict=True)
         return [
-            GoodPart(name or f"image {i}", _sent(image)) for i, (image, name) in enumerate(named, 1)
+            GoodPart(image.name or f"image {i}", _sent(image.data))
+            for i, image in enumerate(received.images, 1)
         ]
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
     paths = await files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
     return [GoodPart(as_text(path), _on_disk(files, path)) for path in paths]
+
+
+def _log(saved: Saved) -> None:
+    profile = saved.profile
+    logger.info(
+        "calibrated %a: version %d, threshold %.4f from %d good parts for a false-reject rate of %g; %s",
+        profile.product,
+        profile.version,
+        profile.threshold,
+        profile.n,
+        profile.false_reject,
+        "saved" if saved.reason is None else f"not saved: {saved.reason}",
+    )
 
 
 def _sent(image: bytes) -> Callable[[], Awaitable[bytes]]:
