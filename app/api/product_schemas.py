@@ -17,7 +17,7 @@ from app.runtime.protocol import ModelInfo
 MAX_SCORES = 20_000
 
 
-def _object(value: Any) -> Any:
+def _from_pairs(value: Any) -> Any:
     """Take a JSON object that was read as pairs; a name that stands there twice is no object."""
     if not isinstance(value, list) or not all(isinstance(p, tuple) for p in value):
         return value
@@ -55,7 +55,7 @@ class CalibrateParameters(BaseModel):
     )
     scores: (
         Annotated[
-            list[Annotated[GivenScore, BeforeValidator(_object)]], Field(max_length=MAX_SCORES)
+            list[Annotated[GivenScore, BeforeValidator(_from_pairs)]], Field(max_length=MAX_SCORES)
         ]
         | None
     ) = Field(default=None, description="Instead of images: scores of /v1/detect; JSON only.")

@@ -11,8 +11,8 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.forms import ONE_INSPECTION, BodyLimits, Received, receive
-from app.api.profiles import Echo
 from app.api.query import query_pairs
+from app.api.small_answers import Echo
 from app.engine.formats import is_image
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ _SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longe
 async def take_apart(
     request: Request, body: bytes, limits: BodyLimits = ONE_INSPECTION
 ) -> Received:
-    """Take a body apart; from here on errors are answered in the caller's profile."""
+    """Take a body apart; from here on errors are answered in the caller's answer profile."""
     content_type = request.headers.get("content-type", "")
     query = query_pairs(request)
     size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is

@@ -25,7 +25,7 @@ from app.runtime.protocol import ModelInfo
 
 _DECIMALS = 4
 
-Profile = Literal["full", "plc", "line"]
+_AnswerProfile = Literal["full", "plc", "line"]
 _SidePx = Annotated[int, STRICT_NUMBER, Field(ge=16, le=4096)]
 
 
@@ -67,9 +67,9 @@ class DetectParameters(BaseModel):
         default=None,
         description="Instead of an image: a file below one of the service's SSVP_IMAGE_ROOTS.",
     )
-    profile: Profile = Field(
+    profile: _AnswerProfile = Field(
         default="full",
-        description="`full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
+        description="How to answer: `full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
     )
     deadline_ms: Annotated[int, STRICT_NUMBER, Field(ge=1, le=3_600_000)] | None = Field(
         default=None,

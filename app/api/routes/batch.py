@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
-from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.forms import Received, read_as
+from app.api.openapi import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.problems import describe, log_internal
 from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep
-from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.forms import Received, read_as
-from app.api.profiles import MEDIA_TYPES, Echo, small_answer
+from app.api.openapi import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.receive import beside_loop, take_apart
 from app.api.schemas import Answer, DetectParameters
+from app.api.small_answers import MEDIA_TYPES, Echo, small_answer
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.observability import RequestRecord

@@ -21,9 +21,9 @@ from app.api.deps import (
     RoomDep,
     SettingsDep,
 )
-from app.api.examples import problem_responses
 from app.api.forms import BodyLimits, Received, read_as
-from app.api.product_examples import CALIBRATE_DESCRIPTION, calibrate_openapi, rollback_openapi
+from app.api.openapi import problem_responses
+from app.api.product_openapi import CALIBRATE_DESCRIPTION, calibrate_openapi, rollback_openapi
 from app.api.product_schemas import (
     CalibrateParameters,
     CalibrationAnswer,
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter(
     tags=["products"],
     dependencies=[Depends(require_key), Depends(refuse_cross_site)],
-    responses=problem_responses(profiles=True),
+    responses=problem_responses(products=True),
 )
 
 _LIMITS = BodyLimits(parts=2_000, json_marks=80_000)
