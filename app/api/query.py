@@ -1,6 +1,7 @@
-"""The query string, read as strictly as a body: text that is not UTF-8 is refused, not guessed at.
+"""The address of a request, read as strictly as a body: text that is not UTF-8 is refused, not guessed at.
 
-A product whose name came out mangled would be judged by another threshold than its own.
+A product whose name came out mangled would be judged by another threshold than its own. Knows the query string
+and the product in the path; knows no other parameter.
 """
 
 from typing import Annotated

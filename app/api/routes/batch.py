@@ -1,4 +1,7 @@
-"""`POST /v1/detect/batch`: several images of one call, each with its own result or its own error."""
+"""`POST /v1/detect/batch`: several images of one call, each with its own result or its own error.
+
+Knows how the images of one call share its deadline, its product's threshold and its caller's budget.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""Probes and metrics; never behind a key, never behind the queue."""
+"""Probes and metrics; never behind a key, never behind the queue.
+
+Knows what the engine says of itself; inspects nothing.
+"""
 
 from typing import Any
 

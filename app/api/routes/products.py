@@ -1,4 +1,7 @@
-"""`/v1/products`: thresholds from good parts, what is kept of them, and the way back."""
+"""`/v1/products`: thresholds from good parts, what is kept of them, and the way back.
+
+Knows where good parts come from: a body, paths, or scores that were computed before; computes no threshold.
+"""
 
 import asyncio
 import logging
