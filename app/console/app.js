@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { setUpCalibrate } from "./calibrate.js";
 import { byId, keyOf, make, show } from "./dom.js";
 import { retryFailed, setUpInspect } from "./inspect.js";
+import { Problem } from "./problems.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { showVersions } from "./versions.js";
 
@@ -74,10 +75,11 @@ async function askProducts() {
     show(byId("demo"), found.bundle.name === "ssvp-nano");
     byId("known").replaceChildren(...products.map(({ product }) => make("option", { value: product })));
     noteProduct();
-  } catch (error) {
-    if (error.code.startsWith("key_") && !keyAsked) wantKey(error);
-    keyAsked ||= error.code.startsWith("key_");
-    say(error.code.startsWith("key_") ? "" : "down", error.what);
+  } catch (thrown) {
+    const error = Problem.of(thrown);
+    if (error.asksForKey && !keyAsked) wantKey(error);
+    keyAsked ||= error.asksForKey;
+    say(error.asksForKey ? "" : "down", error.what);
   }
 }
 

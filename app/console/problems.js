@@ -45,6 +45,16 @@ export class Problem extends Error {
     this.todo = todo;
   }
 
+  // Whatever was thrown, as a problem.
+  static of(error) {
+    return error instanceof Problem ? error : new Problem("internal", String(error));
+  }
+
+  // Whether a key, or another one, is what is missing.
+  get asksForKey() {
+    return this.code.startsWith("key_");
+  }
+
   // Whether the same request may succeed in a moment.
   get passing() {
     return ["queue_full", "rate_limited", "deadline_passed", "deadline_unreachable"].includes(this.code);
