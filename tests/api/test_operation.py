@@ -122,6 +122,9 @@ async def test_counts_begin_at_zero(service: Service) -> None:
     text = (await service.client.get("/metrics")).text
     for series in (
         'ssvp_requests_total{outcome="client_gone"} 0.0',
+        'ssvp_requests_total{outcome="http_malformed"} 0.0',
+        'ssvp_requests_total{outcome="headers_timeout"} 0.0',
+        'ssvp_requests_total{outcome="headers_too_large"} 0.0',
         'ssvp_requests_total{outcome="ng"} 0.0',
         'ssvp_rejected_total{reason="queue_full"} 0.0',
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
