@@ -20,7 +20,8 @@ from app.errors import (
 )
 from app.http_refusals import record_refusal, refusal_answer
 from app.http_upgrades import UpgradeDeafParser
-from app.observability import Metrics, RequestRecord
+from app.metrics import Metrics
+from app.records import RequestRecord
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ Knows the problem document and a request's record; knows neither connections nor
 from app.api.middleware import answer_headers
 from app.api.problems import MEDIA_TYPE, problem_of
 from app.errors import RequestError
-from app.observability import Metrics, RequestRecord, log_request
+from app.metrics import Metrics
+from app.records import RequestRecord, log_request
 
 
 def refusal_answer(refusal: type[RequestError], record: RequestRecord) -> bytes:

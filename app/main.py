@@ -16,7 +16,7 @@ from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.garbage import lasting
-from app.observability import Metrics
+from app.metrics import Metrics
 from app.products.live import Products
 from app.products.store import ProductStore
 from app.runtime.protocol import Runtime

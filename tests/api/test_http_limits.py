@@ -30,7 +30,7 @@ def endless(start: bytes, piece: bytes) -> bytes:
 def log_lines(caplog: pytest.LogCaptureFixture) -> Iterator[dict[str, object]]:
     """Yield the fields of each request's log line."""
     for record in caplog.records:
-        if record.name == "app.observability":
+        if record.name == "app.records":
             yield vars(record)["fields"]
 
 

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.logs import JsonFormatter, TextFormatter
-from app.observability import Metrics, RequestRecord
+from app.metrics import Metrics
+from app.records import RequestRecord
 from tests.conftest import Service, serving
 from tests.fakes import GOLDEN, FakeRuntime, encode, grey
 
@@ -94,7 +95,7 @@ async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptur
         await service.client.get("/readyz")
         await service.client.get("/x%0Afake")
     assert answer.headers["traceparent"] == trace
-    first, second = [r for r in caplog.records if r.name == "app.observability"]
+    first, second = [r for r in caplog.records if r.name == "app.records"]
     line = JsonFormatter().format(first)
     found = json.loads(line)
     assert (found["request_id"], found["status"], found["outcome"]) == ("abc", 200, "ng")
@@ -138,6 +139,7 @@ async def test_a_batch_given_up_is_no_bug() -> None:
     for _ in range(5):
         record.part()
     record.status, record.code = 499, "client_gone"
+    record.settle()
     async with serving() as service:
         metrics = Metrics()
         metrics.observe_request(record)
