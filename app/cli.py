@@ -59,8 +59,8 @@ def serve() -> None:
     Example: SSVP_PORT=9000 ssvp serve
     """
     with lasting():
+        from app.http.server import Server
         from app.main import create_app
-        from app.server import Server
 
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)

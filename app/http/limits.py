@@ -18,8 +18,8 @@ from app.errors import (
     HttpMalformedError,
     RequestError,
 )
-from app.http_refusals import record_refusal, refusal_answer
-from app.http_upgrades import UpgradeDeafParser
+from app.http.refusals import record_refusal, refusal_answer
+from app.http.upgrades import UpgradeDeafParser
 from app.metrics import Metrics
 from app.records import RequestRecord
 
