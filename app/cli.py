@@ -1,4 +1,8 @@
-"""The `ssvp` command."""
+"""The `ssvp` command: the service's commands and the model's under one name.
+
+Knows which commands there are and which packages an installation may lack. A command imports torch or the web
+framework only when it runs.
+"""
 
 import logging
 import os
