@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader
 
 from app.api.keys import ApiKeys
 from app.errors import OtherSiteError
-from app.observability import RequestRecord
+from app.records import RequestRecord
 
 _KEY = APIKeyHeader(
     name="X-API-Key",

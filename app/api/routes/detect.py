@@ -15,7 +15,7 @@ from app.api.schemas import Answer, DetectParameters
 from app.api.small_answers import MEDIA_TYPES, Echo, small_answer
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
-from app.observability import RequestRecord
+from app.records import RequestRecord
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
 
