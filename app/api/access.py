@@ -57,7 +57,7 @@ async def refuse_cross_site(request: Request) -> None:
     if relation is None and origin is not None:
         relation = "same-origin" if _host_of(origin) == host.lower() else "other"
     if relation not in (None, "same-origin", "none"):
-        raise OtherSiteError(f"a page of {origin} may change nothing at {host}")
+        raise OtherSiteError(f"a page from {origin} is not allowed to change anything at {host}")
 
 
 def _host_of(origin: str) -> str | None:

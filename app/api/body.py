@@ -35,7 +35,7 @@ class BodyBudget:
         """
         self._held += count
         if self._held > self._limit_bytes:
-            raise QueueFullError("too many large bodies are under way at once")
+            raise QueueFullError("too many large bodies are being received or inspected at once")
 
     def give_back(self, count: int) -> None:
         """Count bytes out: their request has its answer."""

@@ -28,7 +28,7 @@ def _plain_number(value: Any) -> Any:
     if isinstance(value, str):
         short = len(value) <= _LONGEST_NUMBER  # no caller sends megabytes of digits for nothing
         if not short or _DECIMAL.fullmatch(value) is None:
-            raise ValueError("a number is expected, plain and nothing else")
+            raise ValueError("a plain number is expected, such as 0.5 or 5e-1")
     return _no_bool(value)
 
 
@@ -36,7 +36,7 @@ def _plain_integer(value: Any) -> Any:
     """Take what every reader takes for the same whole number: 17 and "17", not 17.0, +17 or 1_7."""
     plain = value if isinstance(value, str) else str(_no_bool(value))
     if _DIGITS.fullmatch(plain) is None:
-        raise ValueError("a whole number is expected, digits and nothing else")
+        raise ValueError("a whole number is expected, written in digits only")
     return int(plain)
 
 

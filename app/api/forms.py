@@ -164,11 +164,11 @@ def _boundary(body: bytes, content_type: str) -> bytes | None:
 
 def _split_json(body: bytes, max_marks: int) -> Received:
     if sum(body.count(mark) for mark in _JSON_MARKS) > max_marks:
-        raise BodyUnreadableError("the JSON holds more than is expected here")
+        raise BodyUnreadableError("the JSON has more values than this endpoint accepts")
     try:
         pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
     except (ValueError, RecursionError) as error:
-        raise BodyUnreadableError("the body begins like JSON but is not") from error
+        raise BodyUnreadableError("the body begins like JSON but is not valid JSON") from error
     images = [SentImage(_from_base64(value)) for name, value in pairs if name == IMAGE]
     return Received(images, [pair for pair in pairs if pair[0] != IMAGE])
 
@@ -192,7 +192,7 @@ def _split_multipart(body: bytes, boundary: bytes, max_parts: int) -> Received:
 
     def keep(part: Field | File) -> None:
         if len(images) + len(pairs) >= max_parts:
-            raise BodyUnreadableError(f"more than {max_parts} parts")
+            raise BodyUnreadableError(f"the form has more than {max_parts} parts")
         name = _text(part.field_name or b"")
         if name == IMAGE:
             images.append(SentImage(_content(part), _file_name(part)))

@@ -27,7 +27,7 @@ PNG, JPEG, BMP, TIFF and WebP are accepted.
     curl -F image=@part.png -F product='metal nut' localhost:8080/v1/detect
     curl -d '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
 
-The fourth form is `image_path`: a file that somebody else wrote below one of the service's SSVP_IMAGE_ROOTS.
+The fourth form is `image_path`: a file that another program wrote below one of the service's SSVP_IMAGE_ROOTS.
 
     curl -d '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
 
@@ -35,9 +35,9 @@ Without a file at hand:
 
     echo {EXAMPLE_IMAGE} | base64 -d | curl --data-binary @- localhost:8080/v1/detect
 
-Parameters go into the query string, beside the image as form fields, or into the JSON object; one given
-twice, or one that is not known, is refused. Coordinates are pixels of the sent image, after EXIF rotation.
-Every error answer carries `result_code` 2: there is no verdict, and no verdict is never OK.
+Parameters go into the query string, beside the image as form fields, or into the JSON object; one that is
+unknown or given twice is refused. Coordinates are pixels of the sent image, after EXIF rotation.
+Every error answer carries `result_code` 2: there is no verdict, and that never means OK.
 """
 
 

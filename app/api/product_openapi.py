@@ -9,16 +9,16 @@ from app.api.openapi import object_schema, query_parameter, with_image
 from app.api.product_schemas import CalibrateParameters, GivenScore, RollbackParameters
 
 CALIBRATE_DESCRIPTION = """
-Send pictures of good parts; the answer is a threshold that rejects a good part with at most the chance
+Send pictures of good parts; the answer is a threshold that rejects a good part with a probability of at most
 `false_reject`. A rate of 0.005 needs 199 pictures, 0.02 needs 49.
 
     curl -F image=@good1.png -F image=@good2.png ... -F false_reject=0.02 \\
         'localhost:8080/v1/products/metal%20nut/calibrate'
     curl -d '{"image_path": "line3/good/*.png"}' 'localhost:8080/v1/products/metal%20nut/calibrate'
 
-Or send each picture to `/v1/detect` and the scores here, with `model.digest` of the answers. All pictures are
-scored, or none counts. The product profile is saved where SSVP_PRODUCTS_FILE can be written; `text` is always
-the whole file.
+Or send each picture to `/v1/detect` and the scores here, with `model.digest` of the answers. If one picture
+cannot be scored, none counts. The product profile is saved where SSVP_PRODUCTS_FILE can be written; `text` is
+always the whole file.
 """
 
 

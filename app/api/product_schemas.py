@@ -27,7 +27,7 @@ def _from_pairs(value: Any) -> Any:
 
 
 class GivenScore(BaseModel):
-    """One good part's score, as `/v1/detect` told it."""
+    """One good part's score, as `/v1/detect` answered it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class CalibrateParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     false_reject: Annotated[float, STRICT_NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
-        default=0.005, description="Most good parts that may be rejected, as a share."
+        default=0.005, description="Largest share of good parts that may be rejected."
     )
     dry_run: bool = Field(default=False, description="Answer, but save nothing.")
     roi: Roi | None = Field(
@@ -75,7 +75,7 @@ class RollbackParameters(BaseModel):
 
     version: Annotated[int, STRICT_INTEGER, Field(ge=0, le=10**9)] | None = Field(
         default=None,
-        description="0: no profile, the bundle's threshold; none: what this one replaced.",
+        description="0: the bundle's threshold decides; left out: the version that the current one replaced.",
     )
 
 
@@ -89,7 +89,7 @@ class CalibrationAnswer(BaseModel):
     text: str = Field(description="A whole products file with this profile, to commit or to mount.")
     scores: list[NamedScore] = Field(description="In the order sent.")
     stands_out: list[str] = Field(description="Pictures that look like bad parts.")
-    needed: int = Field(description="Good parts that the asked rate needs.")
+    needed: int = Field(description="Good parts needed for the rate that was asked for.")
 
 
 class ProductAnswer(BaseModel):

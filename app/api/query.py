@@ -11,7 +11,7 @@ from fastapi import Depends, Path, Request
 
 from app.errors import ParameterError
 
-_NOT_UTF8 = "is not percent-encoded UTF-8, in which ü is %C3%BC"
+_NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
 
 

@@ -36,7 +36,7 @@ class DetectParameters(BaseModel):
 
     product: ProductName = Field(
         default="object",
-        description="Spoken product name; any name is fine.",
+        description="Product name as people say it; any name is fine.",
         examples=["metal nut"],
     )
     part_id: Text128 | None = Field(default=None, description="Echoed, never interpreted.")
@@ -230,7 +230,8 @@ class Problem(BaseModel):
     result_code: Literal[2] = 2
     request_id: str
     needed: int | None = Field(
-        default=None, description="Good parts that the asked rate needs; with calibration_too_few."
+        default=None,
+        description="Good parts needed for the rate that was asked for; with calibration_too_few.",
     )
 
 

@@ -57,12 +57,12 @@ function say(look, text) {
   if (byId("service-text").textContent !== text) byId("service-text").textContent = text;
 }
 
-const STATES = { starting: "The service is starting; it loads its model", unreachable: "The service cannot be reached", draining: "The service is about to end" };
+const STATES = { starting: "The service is starting: it is loading its model", unreachable: "The service cannot be reached", draining: "The service is shutting down" };
 
 async function ask() {
   clearTimeout(timer);
   const { ready, status, reason } = await api.readiness();
-  if (!ready) say("down", STATES[status] ?? `Not fit to inspect: ${reason || status}`);
+  if (!ready) say("down", STATES[status] ?? `Not ready to inspect: ${reason || status}`);
   else await askProducts();
   timer = setTimeout(ask, ready ? REFRESH_MS : POLL_MS);
 }
@@ -86,7 +86,7 @@ async function askProducts() {
 function noteProduct() {
   const name = keyOf(byId("product").value);
   const known = products.find((found) => found.product === name);
-  let text = products.length ? "Any name is fine; known ones are offered." : "Any name is fine.";
+  let text = products.length ? "Any name is fine; known products are suggested." : "Any name is fine.";
   if (known?.usable) text = `Has its own threshold: ${known.current.threshold.toFixed(4)}, version ${known.current.version}${onlyFor(known.current)}.`;
   else if (known) text = `Its own threshold is not used: ${known.reason}.`;
   byId("product-note").textContent = text;

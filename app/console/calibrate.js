@@ -167,8 +167,8 @@ function showProposal(answer, failed) {
   const odd = new Set(answer.stands_out);
   drawHistogram(byId("cal-chart"), used(), profile.threshold, odd);
   byId("cal-sentence").textContent =
-    `From ${score(profile.threshold)} on a part is NG. Of good parts like these ${profile.n}, at most ` +
-    `${percent(profile.false_reject)} are rejected on average; for this very set the rate lies between ` +
+    `A part is NG from a score of ${score(profile.threshold)} on. Of good parts like these ${profile.n}, at most ` +
+    `${percent(profile.false_reject)} are rejected on average; for this particular set the rate lies between ` +
     `${percent(profile.interval[0])} and ${percent(profile.interval[1])} (95 %).`;
   show(byId("cal-sentence"));
   writeList(byId("cal-warnings"), [...profile.warnings, ...failedLines(failed)]);

@@ -50,7 +50,7 @@ async def detect_batch(
         received = await take_apart(request, body)
         parameters = read_as(DetectParameters, received.pairs)
         if parameters.profile != "full" or parameters.image_path is not None:
-            raise ParameterError("profile, image_path: not in a batch")
+            raise ParameterError("profile, image_path: not allowed in a batch")
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
         keys.spend_more(record.key, len(received.images) - 1)

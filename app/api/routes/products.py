@@ -64,7 +64,7 @@ _LIMITS = BodyLimits(parts=2_000, json_marks=80_000)
 
 @router.get("/v1/products", summary="List product profiles")
 async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAnswer:
-    """Tell of every product with a profile whether it decides, and if not, why."""
+    """Say for each product with a profile whether it decides and, if not, why."""
     model, store = _model(engine), products.store
     return ProductsAnswer(
         bundle=ModelAnswer.of(model),
@@ -138,11 +138,11 @@ async def roll_back(
     products: ProductsDep,
     room: RoomDep,
 ) -> HistoryAnswer:
-    """Take the version that this one replaced, the one named, or with 0 none and the bundle's threshold."""
+    """Go back to the version that this one replaced or to the one named; 0 is the bundle's threshold."""
     body = await read_body(request, room, settings)
     received = await take_apart(request, body)
     if received.images:
-        raise ParameterError("image: not in a rollback")
+        raise ParameterError("image: not allowed in a rollback")
     version = read_as(RollbackParameters, received.pairs).version
     history = await asyncio.to_thread(products.store.rollback, product, version)
     logger.info("rolled %a back: version %s decides", product_key(product), history.current or 0)
@@ -166,13 +166,15 @@ def _given(
     received: Received, parameters: CalibrateParameters, model: ModelInfo
 ) -> list[NamedScore]:
     if received.images or parameters.image_path is not None:
-        raise ParameterError("scores: send scores, images or image_path, one of them")
+        raise ParameterError("scores: send exactly one of scores, images and image_path")
     if parameters.digest is None:
-        raise ParameterError("digest: needed with scores, so that they are of the loaded bundle")
+        raise ParameterError(
+            "digest: needed with scores, to check that they come from the loaded bundle"
+        )
     if parameters.digest != model.digest:
         raise BundleChangedError(
-            f"the scores were made with bundle {parameters.digest[:12]}..., loaded is {model.digest[:12]}... "
-            f"({model.name} {model.version}); inspect the good parts again"
+            f"the scores were made with bundle {parameters.digest[:12]}..., but {model.digest[:12]}... "
+            f"({model.name} {model.version}) is loaded; inspect the good parts again"
         )
     return named_scores(parameters.scores or [])
 
@@ -182,7 +184,7 @@ async def _good_parts(
 ) -> list[GoodPart]:
     """Return the pictures that were sent, or those a pattern means, not read yet."""
     if parameters.digest is not None:
-        raise ParameterError("digest: goes with scores")
+        raise ParameterError("digest: allowed only with scores")
     if parameters.image_path is None:
         if not received.images:
             raise ImageMissingError("there is no `image`, no `image_path` and no `scores`")
