@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from app.engine.inspector import Inspection
-from app.engine.lifecycle import Snapshot, State
+from app.engine.state import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from app.engine.decode import decode, decode_reduced
 from app.engine.inspector import Inspection, Order
-from app.engine.lifecycle import Engine, State
+from app.engine.lifecycle import Engine
 from app.engine.regions import Box, Size
 from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions
+from app.engine.state import State
 from app.errors import ImageCorruptError, ParameterError
 from app.settings import Settings
 from tests.conftest import until
