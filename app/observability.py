@@ -18,7 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.engine.inspector import Inspection
+from app.engine.inspection import Inspection
 from app.engine.state import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState

@@ -23,7 +23,7 @@ from app.api.fields import (
     Text128,
     checked_box,
 )
-from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
+from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Box, Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
 from app.products.live import Basis

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.engine.inspector import Order
+from app.engine.inspection import Order
 from app.engine.lifecycle import Engine
 from app.engine.regions import Box
 from app.engine.render import HeatmapKind, HeatmapOptions

@@ -8,7 +8,6 @@ import math
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -16,91 +15,20 @@ from PIL import Image
 from app.engine.batcher import Batcher
 from app.engine.decode import decode, decode_reduced
 from app.engine.image_threads import ImageThreads, Stage
-from app.engine.regions import Box, Region, Size, find_regions
-from app.engine.render import (
-    Heatmap,
-    HeatmapKind,
-    HeatmapOptions,
-    heatmap_size,
-    render,
-    scaled,
-    shrink,
-)
+from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource, Verdict
+from app.engine.regions import Box, Size, find_regions
+from app.engine.render import HeatmapKind, heatmap_size, render, scaled, shrink
 from app.engine.verdict import Result, checked, decide
 from app.errors import DeadlinePassedError, ParameterError
 from app.products.live import Basis, Products
 from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
-ThresholdSource = Literal["request", "profile", "bundle"]
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether the file is decoded again for it
 # Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
 # the JPEG's own loss moves them.
 _PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
 _LATEST = 0.1  # weight of the latest image in the running mean
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a caller wants inspected.
-
-    Attributes:
-        image: encoded picture.
-        product: spoken product name.
-        threshold: image-level threshold in [0, 1]; None takes the product profile's, or else the bundle's.
-        heatmap: which heat map to draw.
-        roi: the part of the image that is inspected; None is all of it.
-        deadline: `time.perf_counter()` value after which nobody waits for the verdict.
-        urgent: have the next thread of each stage, and enter a full queue too, at its head.
-        basis: what decides, where that was found before; several images of a request share it.
-        counts: whether the score is one of the line's, whose drift is watched.
-    """
-
-    image: bytes
-    product: str
-    threshold: float | None
-    heatmap: HeatmapOptions
-    roi: Box | None = None
-    deadline: float = math.inf
-    urgent: bool = False
-    basis: Basis | None = None
-    counts: bool = True
-
-
-@dataclass(frozen=True)
-class StageTimes:
-    """Seconds spent in each stage, waiting for its thread included."""
-
-    decode: float
-    queue: float
-    inference: float
-    render: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """OK or NG, and what it rests on."""
-
-    result: Result
-    score: float
-    score_global: float
-    score_local: float
-    threshold: float
-    threshold_source: ThresholdSource
-    profile_version: int | None
-    regions: list[Region]
-    heatmap: Heatmap | None
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """The verdict on one image and how it was reached."""
-
-    verdict: Verdict
-    model: ModelInfo
-    times: StageTimes
-    batch_size: int
-    basis: Basis
 
 
 @dataclass(frozen=True)

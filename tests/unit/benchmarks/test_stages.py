@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from app.engine.batcher import Batcher
-from app.engine.inspector import Inspector, Order
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.render import HeatmapOptions
 from app.engine.waiting import BatchLimits
 from benchmarks.stages import PRODUCT, conclude, open_picture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.engine.inspector import Order
+from app.engine.inspection import Order
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.engine.state import State

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from app.engine.batcher import Batcher
 from app.engine.image_threads import Stage
-from app.engine.inspector import Inspector, Order
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.engine.waiting import BatchLimits

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.engine import lifecycle
-from app.engine.inspector import Order
+from app.engine.inspection import Order
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapOptions
 from app.engine.state import State

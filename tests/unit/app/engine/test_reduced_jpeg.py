@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.engine.decode import decode, decode_reduced
-from app.engine.inspector import Inspection, Order
+from app.engine.inspection import Inspection, Order
 from app.engine.lifecycle import Engine
 from app.engine.regions import Box, Size
 from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions
