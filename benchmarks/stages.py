@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from app.engine.decode import decode_reduced
-from app.engine.regions import Box, Region, Size, find_regions
+from app.engine.geometry import Box, Size
+from app.engine.regions import Region, find_regions
 from app.engine.render import Heatmap, HeatmapOptions, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime

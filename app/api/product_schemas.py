@@ -16,7 +16,7 @@ from pydantic import (
 
 from app.api.fields import ROI_PATTERN, STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
 from app.api.schemas import ModelAnswer
-from app.engine.regions import Box
+from app.engine.geometry import Box
 from app.products.calibration import NamedScore
 from app.products.live import why_unused
 from app.products.profile import ProductHistory, ProductProfile

@@ -23,8 +23,9 @@ from app.api.fields import (
     Text128,
     checked_box,
 )
+from app.engine.geometry import Box
 from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource
-from app.engine.regions import Box, Region
+from app.engine.regions import Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
 from app.products.live import Basis
 from app.runtime.protocol import ModelInfo

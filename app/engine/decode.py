@@ -15,9 +15,9 @@ from PIL.ExifTags import Base as Tag
 from PIL.ImageFile import ImageFile
 
 from app.engine.formats import ImageFormat, recognise
+from app.engine.geometry import Size
 from app.engine.headers import shrinks, webp_size
 from app.engine.plugins import depth_bits, is_inverted, is_misread, open_image
-from app.engine.regions import Size
 from app.errors import (
     FormatRefusedError,
     ImageAnimatedError,

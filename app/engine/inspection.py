@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from app.engine.regions import Box, Region
+from app.engine.geometry import Box
+from app.engine.regions import Region
 from app.engine.render import Heatmap, HeatmapOptions
 from app.engine.verdict import Result
 from app.products.live import Basis

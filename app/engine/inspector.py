@@ -14,10 +14,11 @@ from PIL import Image
 
 from app.engine.batcher import Batcher
 from app.engine.decode import decode, decode_reduced
+from app.engine.geometry import Box, Size, scaled
 from app.engine.image_threads import ImageThreads, Stage
 from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource, Verdict
-from app.engine.regions import Box, Size, find_regions
-from app.engine.render import HeatmapKind, heatmap_size, render, scaled, shrink
+from app.engine.regions import find_regions
+from app.engine.render import HeatmapKind, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
 from app.errors import DeadlinePassedError, ParameterError
 from app.products.live import Basis, Products

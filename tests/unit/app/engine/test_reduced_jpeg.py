@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.engine.decode import decode, decode_reduced
+from app.engine.geometry import Box, Size
 from app.engine.inspection import Inspection, Order
 from app.engine.lifecycle import Engine
-from app.engine.regions import Box, Size
 from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions
 from app.engine.state import State
 from app.errors import ImageCorruptError, ParameterError
