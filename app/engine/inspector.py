@@ -6,7 +6,6 @@ Knows the order of the stages and which thread runs each; knows no HTTP and no m
 import asyncio
 import math
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,6 @@ from app.engine.render import HeatmapKind, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
 from app.errors import DeadlinePassedError, ParameterError
 from app.products.live import Basis, Products
-from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether the file is decoded again for it
@@ -50,25 +48,21 @@ class Inspector:
         self,
         runtime: Runtime,
         batcher: Batcher,
-        pool: Executor,
-        threads: int,
+        threads: ImageThreads,
         max_pixels: int,
-        products: Products | None = None,
+        products: Products,
     ) -> None:
         """Make an inspector.
 
         Args:
             runtime: what prepares images and names the model.
             batcher: the queue in front of the runtime.
-            pool: decodes and draws.
-            threads: how many threads the pool has.
+            threads: decode and draw.
             max_pixels: largest image, width times height.
-            products: thresholds of products; None: there are none.
+            products: thresholds of products.
         """
-        self._runtime, self._batcher = runtime, batcher
-        self._threads = ImageThreads(pool, threads)
-        self._max_pixels = max_pixels
-        self._products = products or Products(ProductStore(None))
+        self._runtime, self._batcher, self._threads = runtime, batcher, threads
+        self._max_pixels, self._products = max_pixels, products
         self._model = runtime.info
         self._conclude_s: dict[_Drawn, float] = {}  # running means: what is left after the queue
 

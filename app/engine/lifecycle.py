@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from app.engine.batcher import Batcher
 from app.engine.golden import GoldenFinding, inspect_golden
+from app.engine.image_threads import ImageThreads
 from app.engine.inspector import Inspector
 from app.engine.state import Snapshot, State
 from app.engine.waiting import BatchLimits
@@ -28,6 +29,7 @@ from app.errors import (
     WorkerDeadError,
 )
 from app.products.live import Products
+from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Runtime
 from app.settings import Settings
 
@@ -54,7 +56,8 @@ class Engine:
         products: Products | None = None,
     ) -> None:
         self.on_failure: Callable[[], None] = lambda: None
-        self._settings, self._on_batch, self._products = settings, on_batch, products
+        self._settings, self._on_batch = settings, on_batch
+        self._products = products or Products(ProductStore(None))
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="ssvp-image")
         self._state, self._reason = State.STARTING, "the bundle is being loaded"
         self._batcher: Batcher | None = None
@@ -194,14 +197,9 @@ class Engine:
             if not limit.expired():  # a bundle on a network drive
                 raise
             raise StartError(f"the model was not warm within {WARM_UP_S:g} s") from None
-        settings = self._settings
+        threads = ImageThreads(self._pool, self._settings.decode_threads)
         self._inspector = Inspector(
-            runtime,
-            self._batcher,
-            self._pool,
-            settings.decode_threads,
-            settings.max_pixels,
-            self._products,
+            runtime, self._batcher, threads, self._settings.max_pixels, self._products
         )
         self._reason = "the golden image is being inspected"
         while True:
