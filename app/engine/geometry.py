@@ -28,6 +28,11 @@ class Box:
         return f"{self.x},{self.y},{self.width},{self.height}"
 
     @classmethod
+    def whole(cls, image: Size) -> Self:
+        """Return all of an image."""
+        return cls(0, 0, image.width, image.height)
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Read `x,y,width,height`, with or without blanks.
 

@@ -125,7 +125,9 @@ class Inspector:
 
     def _open(self, order: Order) -> _Opened:
         image, by = decode_reduced(
-            order.image, self._max_pixels, lambda size: self._reduction(order.roi, size)
+            order.image,
+            self._max_pixels,
+            lambda size: reduction(_inspected(order.roi, size), size, self._runtime.side_px),
         )
         size = Size(by * image.shape[1], by * image.shape[0])
         area = _inspected(order.roi, size)
@@ -139,17 +141,6 @@ class Inspector:
         sharp = by == 1 or image.shape[1] >= _PIXELS_DRAWN * drawn_size.width
         picture = shrink(image, drawn_size) if overlay and sharp else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
-
-    def _reduction(self, roi: Box | None, size: Size) -> int:
-        """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
-
-        So that nobody can tell by the score, enough pixels are left for the model, and the inspected area's
-        edges lie between pixels.
-        """
-        area = _inspected(roi, size)
-        edges = (size.width, size.height, area.x, area.y, area.width, area.height)
-        most = min(area.width, area.height) / (_PIXELS_SCORED * self._runtime.side_px)
-        return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
 
     def _conclude(
         self, order: Order, opened: _Opened, basis: Basis, prediction: Prediction
@@ -193,9 +184,25 @@ class Inspector:
         return opened.picture
 
 
+def reduction(area: Box, image: Size, side_px: int) -> int:
+    """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
+
+    So that nobody can tell by the score, enough pixels are left for the model, and the inspected area's edges
+    lie between pixels.
+
+    Args:
+        area: what is inspected of it.
+        image: its size.
+        side_px: how many pixels a side the model looks at.
+    """
+    edges = (image.width, image.height, area.x, area.y, area.width, area.height)
+    most = min(area.width, area.height) / (_PIXELS_SCORED * side_px)
+    return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
+
+
 def _inspected(roi: Box | None, image: Size) -> Box:
     if roi is None:
-        return Box(0, 0, image.width, image.height)
+        return Box.whole(image)
     if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
         raise ParameterError(
             f"roi: {roi} does not lie in an image of {image.width} x {image.height} px"
