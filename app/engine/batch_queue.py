@@ -119,7 +119,7 @@ class BatchQueue:
             left += [job for batch in self._computing.values() for job in batch.jobs]
             self._computing.clear()
             self._refusal = why = refusal or self._refusal or WorkerDeadError
-        return [(job, why("the image was given up")) for job in left]
+        return [(job, why("the image was not inspected")) for job in left]
 
     def take(self, lane: int) -> Batch | None:
         """Wait for a lane's next batch; none means that the lane may end."""

@@ -205,6 +205,6 @@ def _inspected(roi: Box | None, image: Size) -> Box:
         return Box.whole(image)
     if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
         raise ParameterError(
-            f"roi: {roi} does not lie in an image of {image.width} x {image.height} px"
+            f"roi: {roi} does not lie within the image, which is {image.width} x {image.height} px"
         )
     return roi
