@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.forms import read_as, receive
 from app.api.schemas import DetectParameters
-from app.engine.regions import Box
+from app.engine.geometry import Box
 from app.errors import (
     BodyUnreadableError,
     ImageMissingError,

@@ -183,7 +183,7 @@ async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     """One slow batch must not make it refuse for ever."""
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits(max_batch=1))
-    batcher._clock.observe(1, 90.0)
+    batcher._queue._clock.observe(1, 90.0)
     scored = await batcher.submit(query(0.25), time.perf_counter() + 60)
     assert scored.prediction.score == 0.25
     await batcher.stop(5)
@@ -193,7 +193,7 @@ async def test_an_urgent_query_goes_to_the_head_of_a_full_queue() -> None:
     """The golden image must get through when the line sends more than can be computed, or it stops the line."""
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits(max_batch=1, queue_size=1))
-    batcher._clock.observe(1, 60.0)
+    batcher._queue._clock.observe(1, 60.0)
     first = await blocked(runtime, batcher)
     waits = asyncio.create_task(batcher.submit(query(0.1, "waits"), time.perf_counter() + 600))
     patient = asyncio.create_task(batcher.submit(query(0.2, "golden"), urgent=True))

@@ -3,7 +3,8 @@
 import pytest
 
 from app.engine.calibrator import Calibrator, GoodPart
-from app.engine.lifecycle import Engine, State
+from app.engine.lifecycle import Engine
+from app.engine.state import State
 from app.errors import QueueFullError
 from app.settings import Settings
 from tests.conftest import until

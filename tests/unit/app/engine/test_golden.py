@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.engine.inspector import Order
-from app.engine.lifecycle import Engine, State
+from app.engine.inspection import Order
+from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.state import State
 from app.errors import DeviceLostError, NotReadyError
 from app.settings import Settings
 from tests.conftest import until

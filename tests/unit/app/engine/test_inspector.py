@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from app.engine.batcher import Batcher
-from app.engine.image_threads import Stage
-from app.engine.inspector import Inspector, Order
+from app.engine.image_threads import ImageThreads, Stage
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.engine.waiting import BatchLimits
@@ -24,12 +25,14 @@ pytestmark = pytest.mark.anyio
 ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions(HeatmapKind.NONE))
 
 
-async def _inspector(runtime: FakeRuntime, threads: int = 1) -> tuple[Inspector, Batcher, Engine]:
-    """Return an inspector with a pool of its own, through an engine that is never ready."""
-    engine = Engine(Settings(decode_threads=threads))
+async def _inspector(runtime: FakeRuntime) -> tuple[Inspector, Batcher, Engine]:
+    """Return an inspector with one image thread of its own, through an engine that is never ready."""
+    engine = Engine(Settings(decode_threads=1))
     batcher = Batcher(runtime, BatchLimits())
     await batcher.start()
-    return Inspector(runtime, batcher, engine._pool, threads, 10_000_000), batcher, engine
+    threads = ImageThreads(engine._pool, 1)
+    inspector = Inspector(runtime, batcher, threads, 10_000_000, engine._products)
+    return inspector, batcher, engine
 
 
 async def test_slow_drawings_do_not_refuse_quick_inspections() -> None:

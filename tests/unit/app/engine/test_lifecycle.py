@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from app.engine import lifecycle
-from app.engine.inspector import Order
-from app.engine.lifecycle import Engine, State
+from app.engine.inspection import Order
+from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapOptions
+from app.engine.state import State
 from app.engine.verdict import Result
 from app.errors import (
     DeadlinePassedError,

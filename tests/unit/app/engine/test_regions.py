@@ -1,21 +1,12 @@
 """Regions in pixels of the sent image, against hand-computed boxes."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from app.engine.regions import MAX_REGIONS, Box, Region, find_regions
-
-
-def test_a_box_has_one_text_however_it_was_written() -> None:
-    """A profile's threshold decides where its roi's text is the request's."""
-    assert str(Box(40, 30, 200, 100)) == "40,30,200,100"
-    assert Box.parse(" 40, 30 ,0200,100 ") == Box(40, 30, 200, 100)
-    for empty in ("0,0,0,5", "0,0,5,0"):
-        with pytest.raises(ValueError, match="1 or more"):
-            Box.parse(empty)
+from app.engine.geometry import Box
+from app.engine.regions import MAX_REGIONS, Region, find_regions
 
 
 def test_one_box_is_scaled_by_x_and_y_apart() -> None:

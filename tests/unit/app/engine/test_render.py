@@ -4,18 +4,15 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from app.engine.regions import Box, Size
+from app.engine.geometry import Box, Size
 from app.engine.render import (
     HeatmapFormat,
     HeatmapKind,
     HeatmapOptions,
     heatmap_size,
     render,
-    scaled,
     shrink,
 )
 from app.errors import ParameterError
@@ -101,22 +98,6 @@ def test_outside_the_inspected_area_the_map_is_black() -> None:
     expected = np.zeros((48, 64))
     expected[8:28, 16:48] = 255
     np.testing.assert_array_equal(drawn, expected)
-
-
-@given(st.data())
-def test_a_scaled_area_lies_in_the_heat_map(data: st.DataObject) -> None:
-    """Never empty, never outside, whatever the sizes."""
-    width, height = (data.draw(st.integers(1, 8000)) for _ in range(2))
-    x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-    area = Box(x, y, data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y)))
-    drawn = heatmap_size(
-        Size(width, height), HeatmapOptions(size_px=data.draw(st.integers(16, 512)))
-    )
-    found = scaled(area, Size(width, height), drawn)
-    assert min(found.x, found.y) >= 0
-    assert min(found.width, found.height) >= 1
-    assert found.x + found.width <= drawn.width
-    assert found.y + found.height <= drawn.height
 
 
 def test_none_draws_nothing() -> None:

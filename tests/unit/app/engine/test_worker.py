@@ -1,5 +1,6 @@
 """One batch: results in order, and a poison image fails alone."""
 
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -100,3 +101,24 @@ def test_another_failure_after_too_little_memory_is_that_images_alone() -> None:
     (outcome,) = _compute(runtime, _queries(runtime, "x"))
     assert isinstance(outcome, InferenceError)
     assert isinstance(outcome.__cause__, ValueError)
+
+
+def test_what_failed_holds_no_memory_while_less_is_tried() -> None:
+    """The error's traceback holds the batch's tensors, for which there was no room beside them."""
+    runtime = FakeRuntime()
+    raised: list[weakref.ref[OutOfDeviceMemoryError]] = []
+    alive: list[bool] = []
+
+    def watched() -> OutOfDeviceMemoryError:
+        error = OutOfDeviceMemoryError()
+        raised.append(weakref.ref(error))
+        return error
+
+    def fail() -> None:
+        alive.extend(error() is not None for error in raised)
+        if not raised:
+            raise watched()
+
+    runtime.on_predict = fail
+    assert len(_compute(runtime, _queries(runtime, "a", "b"))) == 2
+    assert alive == [False, False]
