@@ -1,4 +1,8 @@
-"""The `ssvp` command."""
+"""The `ssvp` command: the service's commands and the model's under one name.
+
+Knows which commands there are and which packages an installation may lack. A command imports torch or the web
+framework only when it runs.
+"""
 
 import logging
 import os
@@ -59,8 +63,8 @@ def serve() -> None:
     Example: SSVP_PORT=9000 ssvp serve
     """
     with lasting():
+        from app.http.server import Server
         from app.main import create_app
-        from app.server import Server
 
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)

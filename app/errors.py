@@ -3,6 +3,7 @@
 ```
 ServiceError
 ├── RequestError                   the caller must change the request
+│   ├── HttpMalformedError         400 http_malformed
 │   ├── BodyUnreadableError        400 body_unreadable
 │   ├── ImageMissingError          400 image_missing
 │   ├── ImageUnrecognisedError     400 image_unrecognised
@@ -12,12 +13,14 @@ ServiceError
 │   ├── KeyWrongError              403 key_wrong
 │   ├── OtherSiteError             403 other_site
 │   ├── ImagePathError             404 image_path_unknown
+│   ├── HeadersTimeoutError        408 headers_timeout
 │   ├── BodyTimeoutError           408 body_timeout
 │   ├── BodyTooLargeError          413 body_too_large
 │   ├── ImageTooLargeError         413 image_too_large
 │   ├── FormatRefusedError         415 format_refused
 │   ├── ParameterError             422 parameter_invalid
 │   ├── RateLimitError             429 rate_limited
+│   ├── HeadersTooLargeError       431 headers_too_large
 │   ├── ClientGoneError            499 client_gone
 │   └── ProfileError               what keeps a product from its own threshold: `app.products.errors`
 ├── UnavailableError               the caller may try again
@@ -75,6 +78,13 @@ class RequestError(ServiceError):
 
     status = 400
     error_type = "request"
+
+
+class HttpMalformedError(RequestError):
+    """What was sent is not HTTP; no route is asked."""
+
+    code = "http_malformed"
+    title = "Request is not HTTP"
 
 
 class BodyUnreadableError(RequestError):
@@ -144,6 +154,14 @@ class ImagePathError(RequestError):
     title = "No image at that path"
 
 
+class HeadersTimeoutError(RequestError):
+    """The headers did not arrive whole in time; no route is asked."""
+
+    status = 408
+    code = "headers_timeout"
+    title = "Headers did not arrive in time"
+
+
 class BodyTimeoutError(RequestError):
     """The body did not arrive whole within `SSVP_BODY_TIMEOUT_S`."""
 
@@ -191,6 +209,14 @@ class RateLimitError(RequestError):
     code = "rate_limited"
     title = "Too many requests with this key"
     retry_after_s = 1
+
+
+class HeadersTooLargeError(RequestError):
+    """Target, headers and trailers exceed 64 KiB."""
+
+    status = 431
+    code = "headers_too_large"
+    title = "Headers are too large"
 
 
 class ClientGoneError(RequestError):

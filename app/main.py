@@ -1,4 +1,7 @@
-"""The only wiring: settings and a runtime in, a FastAPI application out."""
+"""The only wiring: settings and a runtime in, a FastAPI application out.
+
+Knows which pieces there are and what each is given; knows neither what they do nor who serves the application.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +19,7 @@ from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.garbage import lasting
-from app.observability import Metrics
+from app.metrics import Metrics
 from app.products.live import Products
 from app.products.store import ProductStore
 from app.runtime.protocol import Runtime
@@ -52,9 +55,12 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         favicon_url="/console/icon.svg",
         redirect_slashes=False,  # few PLCs follow redirects; a 404 says what is wrong
     )
-    app.state.engine, app.state.metrics, app.state.settings = engine, metrics, settings
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.engine = engine
     app.state.calibrator = Calibrator(engine)
-    app.state.products, app.state.console = profiles, console.read_assets()
+    app.state.products = profiles
+    app.state.console = console.read_assets()
     app.state.image_files = ImageFiles(
         settings.image_roots, settings.max_body_bytes, settings.places
     )

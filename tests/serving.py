@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 
 from app.engine.lifecycle import Engine, State
+from app.http.server import Server
 from app.main import create_app
 from app.runtime.protocol import Runtime
-from app.server import Server
 from app.settings import Settings
 from tests.conftest import until
 from tests.fakes import FakeRuntime

@@ -16,8 +16,9 @@ from app.engine.calibrator import Calibrator
 from app.engine.image_files import ImageFiles
 from app.engine.lifecycle import Engine
 from app.errors import OtherSiteError
-from app.observability import Metrics, RequestRecord
+from app.metrics import Metrics
 from app.products.live import Products
+from app.records import RequestRecord
 from app.settings import Settings
 
 _KEY = APIKeyHeader(

@@ -9,7 +9,8 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability import Metrics, RequestRecord, log_request
+from app.metrics import Metrics
+from app.records import RequestRecord, log_request
 
 _TRACEPARENT = re.compile(
     r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
@@ -63,5 +64,6 @@ class RecordMiddleware:
         try:
             await self._app(scope, receive, send_recorded)
         finally:
+            record.settle()
             self._metrics.observe_request(record)
             log_request(record)

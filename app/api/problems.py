@@ -22,8 +22,8 @@ from app.errors import (
     ParameterError,
     ServiceError,
 )
-from app.observability import RequestRecord
 from app.products.errors import CalibrationTooFewError
+from app.records import RequestRecord
 
 logger = logging.getLogger(__name__)
 

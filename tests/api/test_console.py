@@ -129,7 +129,8 @@ def test_every_error_of_the_service_has_plain_words() -> None:
     from app.errors import ServiceError
 
     words = (FOLDER / "problems.js").read_text()
-    others = {"client_gone", "image_path_unknown"}
+    no_browsers = {"http_malformed", "headers_timeout", "headers_too_large"}
+    others = {"client_gone", "image_path_unknown", *no_browsers}
     missing = {
         kind.code
         for kind in ServiceError.leaves()

@@ -74,6 +74,7 @@ async def test_every_documented_problem_is_one(service: Service) -> None:
         "415",
         "422",
         "429",
+        "431",
         "500",
         "503",
         "504",

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.logs import JsonFormatter, TextFormatter
-from app.observability import Metrics, RequestRecord
+from app.metrics import Metrics
+from app.records import RequestRecord
 from tests.conftest import Service, serving
 from tests.fakes import GOLDEN, FakeRuntime, encode, grey
 
@@ -94,7 +95,7 @@ async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptur
         await service.client.get("/readyz")
         await service.client.get("/x%0Afake")
     assert answer.headers["traceparent"] == trace
-    first, second = [r for r in caplog.records if r.name == "app.observability"]
+    first, second = [r for r in caplog.records if r.name == "app.records"]
     line = JsonFormatter().format(first)
     found = json.loads(line)
     assert (found["request_id"], found["status"], found["outcome"]) == ("abc", 200, "ng")
@@ -122,6 +123,9 @@ async def test_counts_begin_at_zero(service: Service) -> None:
     text = (await service.client.get("/metrics")).text
     for series in (
         'ssvp_requests_total{outcome="client_gone"} 0.0',
+        'ssvp_requests_total{outcome="http_malformed"} 0.0',
+        'ssvp_requests_total{outcome="headers_timeout"} 0.0',
+        'ssvp_requests_total{outcome="headers_too_large"} 0.0',
         'ssvp_requests_total{outcome="ng"} 0.0',
         'ssvp_rejected_total{reason="queue_full"} 0.0',
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
@@ -135,6 +139,7 @@ async def test_a_batch_given_up_is_no_bug() -> None:
     for _ in range(5):
         record.part()
     record.status, record.code = 499, "client_gone"
+    record.settle()
     async with serving() as service:
         metrics = Metrics()
         metrics.observe_request(record)

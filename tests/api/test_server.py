@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app import http_limits
 from app.engine import image_files
 from app.engine.lifecycle import Engine
 from app.errors import DeviceLostError
+from app.http import limits
 from tests.conftest import until
 from tests.fakes import FakeRuntime, encode, grey
 from tests.serving import listening, serving_until_it_ends
@@ -135,7 +135,7 @@ async def test_an_upload_that_stalls_loses_its_place() -> None:
 
 async def test_headers_that_never_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither their length nor their time is unbounded; others are served meanwhile."""
-    monkeypatch.setattr(http_limits, "HEADERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(limits, "HEADERS_WITHIN_S", 0.5)
     async with listening(FakeRuntime()) as (_, port):
         slow = await asyncio.open_connection("127.0.0.1", port)
         slow[1].write(b"POST /v1/detect HTTP/1.1\r\nHost: line\r\nX-Slow: ")

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from app import http_limits
+from app.http import limits
 from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime, encode
 from tests.raw_http import CHUNKED, calling, inspection
@@ -22,7 +22,7 @@ async def test_an_answer_that_nobody_reads_does_not_stay(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its memory and connection are given back after a while without progress."""
-    monkeypatch.setattr(http_limits, "UNREAD_FOR_S", 0.3)
+    monkeypatch.setattr(limits, "UNREAD_FOR_S", 0.3)
     async with listening(FakeRuntime()) as (_, port):
         deaf = socket.create_connection(("127.0.0.1", port))
         noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
@@ -37,7 +37,7 @@ async def test_an_answer_that_nobody_reads_does_not_stay(
 
 async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes some of it now and then gets all of it."""
-    monkeypatch.setattr(http_limits, "UNREAD_FOR_S", 0.5)
+    monkeypatch.setattr(limits, "UNREAD_FOR_S", 0.5)
     async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
         noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
         request = inspection(encode(noise, "JPEG"))
@@ -78,7 +78,7 @@ async def test_a_refused_caller_who_sends_on_and_on_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It has been told that the connection ends; after some seconds it does."""
-    monkeypatch.setattr(http_limits, "REST_WITHIN_S", 0.05)
+    monkeypatch.setattr(limits, "REST_WITHIN_S", 0.05)
     async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
         chunked = CHUNKED.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost")
         await caller.send(chunked % b"/nowhere" + b"1\r\nx\r\n")

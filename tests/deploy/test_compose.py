@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.server import WRITE_ANSWERS_S
+from app.http.server import WRITE_ANSWERS_S
 from app.settings import PREFIX, Settings
 from tests.deploy.tools import ROOT
 

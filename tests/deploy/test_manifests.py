@@ -8,8 +8,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.api.routes import batch, detect, health, products
+from app.http.server import WRITE_ANSWERS_S
 from app.products.profile import ProductsFile
-from app.server import WRITE_ANSWERS_S
 from app.settings import PREFIX, Settings
 from tests.deploy.manifests import (
     OVERLAYS,

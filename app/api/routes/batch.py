@@ -17,8 +17,8 @@ from app.api.receive import read_request_body, take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
-from app.observability import RequestRecord
 from app.products.live import Basis
+from app.records import RequestRecord
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
 

@@ -14,7 +14,7 @@ from app.api.receive import beside_loop, read_request_body, take_apart
 from app.api.schemas import Answer, DetectParameters
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
-from app.observability import RequestRecord
+from app.records import RequestRecord
 
 router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
 

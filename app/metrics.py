@@ -1,13 +1,9 @@
-"""What operators see: metrics, and one log line a request.
+"""What operators watch: one process's metrics, in Prometheus' text format.
 
-Knows what is counted and how it is written; knows neither how requests are parsed nor how images are inspected.
+Knows what is counted and under which name; knows neither how requests are parsed nor how images are inspected.
 """
 
-import logging
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,110 +14,16 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.engine.inspector import Inspection
 from app.engine.lifecycle import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
-
-logger = logging.getLogger(__name__)
+from app.records import RequestRecord
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _SCORES = tuple(i / 20 for i in range(1, 21))
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 # Callers' free text must not grow the label set; only products with a profile have a label of their own.
 _UNPROFILED = "other"
-
-
-@dataclass
-class RequestRecord:
-    """What is known of one request so far; filled in on its way.
-
-    Attributes:
-        request_id: from `X-Request-ID`, or made.
-        method: HTTP method.
-        path: without the query; untrusted text.
-        started_at: `time.perf_counter()` at arrival.
-        trace_id: of the caller's trace (W3C trace context); empty without one.
-        part_id: as sent; untrusted text.
-        key: name of the API key, empty where none was asked for or given.
-        inspects: whether it asks for an inspection.
-        status: of the answer; 500 until there is one.
-        code: stable name of the problem, if it ended in one.
-        inspection: what the engine found, if it got that far.
-        parts: one record for each image of a batch.
-    """
-
-    request_id: str
-    method: str
-    path: str
-    started_at: float = field(default_factory=time.perf_counter)
-    trace_id: str = ""
-    part_id: str = ""
-    key: str = ""
-    inspects: bool = False
-    status: int = 500
-    code: str | None = None
-    inspection: Inspection | None = None
-    parts: list["RequestRecord"] = field(default_factory=list)
-
-    def part(self) -> "RequestRecord":
-        """Add the record of one image of a batch."""
-        part = replace(self, parts=[], inspection=None)
-        self.parts.append(part)
-        return part
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since arrival."""
-        return time.perf_counter() - self.started_at
-
-    @property
-    def outcome(self) -> str:
-        """How it ended: `ok`, `ng`, a problem's code, or `answered` for all that inspects nothing."""
-        if self.code is not None:
-            return self.code
-        if self.inspects and self.status >= 500:  # a bug; its problem is written further out
-            return "internal"
-        if self.inspection is not None:
-            return self.inspection.verdict.result.lower()
-        return "answered"
-
-    def stages_s(self) -> Iterator[tuple[str, float]]:
-        """Yield each stage of the inspection with its seconds."""
-        if self.inspection is not None:
-            yield from asdict(self.inspection.times).items()
-
-
-def log_request(record: RequestRecord) -> None:
-    """Write the request's line; probes and metrics that answer as they should are written at DEBUG only."""
-    expected = record.status in (200, 503) and not record.inspects
-    level = logging.DEBUG if expected else logging.INFO
-    logger.log(level, "request", extra={"fields": dict(_log_fields(record))})
-
-
-def _log_fields(record: RequestRecord) -> Iterator[tuple[str, Any]]:
-    yield "request_id", record.request_id
-    for name in ("trace_id", "key", "part_id"):
-        if value := getattr(record, name):
-            yield name, value
-    yield "method", record.method
-    yield "path", record.path
-    yield "status", record.status
-    yield "outcome", record.outcome
-    if record.parts:
-        yield "outcomes", [part.outcome for part in record.parts]
-    if record.inspection is not None:
-        verdict, label = record.inspection.verdict, record.inspection.basis.label
-        yield "score", round(verdict.score, 4)
-        if label is not None:
-            yield "product", label
-            yield "profile_version", verdict.profile_version
-        if record.inspection.basis.warnings and verdict.threshold_source == "bundle":
-            yield "warnings", record.inspection.basis.warnings
-        yield "batch_size", record.inspection.batch_size
-    for stage, seconds in record.stages_s():
-        yield f"{stage}_ms", round(1000 * seconds, 1)
-    yield "total_ms", round(1000 * record.elapsed_s, 1)
 
 
 class Metrics:
@@ -184,14 +86,12 @@ class Metrics:
         self._batch_size.observe(size)
 
     def observe_request(self, record: RequestRecord) -> None:
-        """Count each image of an inspection request that has been answered; others are not counted."""
-        for part in record.parts:
-            lost = part.inspection is None or record.outcome != "answered"  # with the whole request
-            if part.code is None and lost:
-                part.code, part.status = record.code, record.status
-            self.observe_request(part)
-        if record.parts or not record.inspects:
-            return
+        """Count each image of an inspection request that is answered and settled; others are not counted."""
+        if record.inspects:
+            for image in record.parts or [record]:
+                self._observe_image(image)
+
+    def _observe_image(self, record: RequestRecord) -> None:
         self._requests.labels(record.outcome).inc()
         if record.inspection is not None:  # a refusal's microseconds would hide slow inspections
             self._duration.observe(record.elapsed_s)

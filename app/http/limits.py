@@ -12,16 +12,16 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http_refusals import (
-    MALFORMED,
-    TOO_LARGE,
-    TOO_SLOW,
-    Refusal,
-    record_refusal,
-    refusal_answer,
+from app.errors import (
+    HeadersTimeoutError,
+    HeadersTooLargeError,
+    HttpMalformedError,
+    RequestError,
 )
-from app.http_upgrades import UpgradeDeafParser
-from app.observability import Metrics, RequestRecord
+from app.http.refusals import record_refusal, refusal_answer
+from app.http.upgrades import UpgradeDeafParser
+from app.metrics import Metrics
+from app.records import RequestRecord
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,6 @@ REST_WITHIN_S = 10.0  # of a request that has its answer already
 UNREAD_FOR_S = 30.0  # of an answer; whoever takes some of it meanwhile may go on
 LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
 LINGER_BYTES = 2**20
-
-
-class HeadersTooLargeError(Exception):
-    """Stops the parser."""
 
 
 class _AnswersTransport:
@@ -160,7 +156,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """End a connection whose caller speaks no HTTP, or too much of it."""
-        self._give_up(TOO_LARGE if self._field_bytes > MAX_HEADER_BYTES else MALFORMED)
+        too_large = self._field_bytes > MAX_HEADER_BYTES
+        self._give_up(HeadersTooLargeError if too_large else HttpMalformedError)
 
     def _watch_reader(self) -> None:
         self._stop_watching()
@@ -200,14 +197,15 @@ class LimitedProtocol(HttpToolsProtocol):
             super().data_received(wanted)
         self._stalled_bytes = 0 if self._got_on else self._stalled_bytes + len(data)
         if self._stalled_bytes > MAX_HEADER_BYTES:
-            self._give_up(MALFORMED if self._phase is Phase.NOTHING else TOO_LARGE)
+            no_request = self._phase is Phase.NOTHING
+            self._give_up(HttpMalformedError if no_request else HeadersTooLargeError)
         elif self._idle() and self._timer is None:  # line ends stopped uvicorn's own timer
             self._expect(self.config.timeout_keep_alive)
 
     def _count(self, size: int) -> None:
         self._field_bytes += size
         if self._field_bytes > MAX_HEADER_BYTES:
-            raise HeadersTooLargeError
+            raise HeadersTooLargeError(f"more than {MAX_HEADER_BYTES} bytes")  # stops the parser
 
     def _idle(self) -> bool:
         answered = self.cycle is None or self.cycle.response_complete
@@ -220,11 +218,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self._phase is Phase.HEADERS and not self._deaf:
-            self._give_up(TOO_SLOW)
+            self._give_up(HeadersTimeoutError)
         else:
             self.transport.close()
 
-    def _give_up(self, refusal: Refusal) -> None:
+    def _give_up(self, refusal: type[RequestError]) -> None:
         """Read no more requests; refuse the one being read if nobody would take it for another's answer."""
         if self._deaf or self.transport.is_closing():
             return
@@ -252,7 +250,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._said_goodbye = True
             self.transport.write_eof()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: type[RequestError]) -> None:
         if self._phase is Phase.BODY:  # its own record counts it
             self.cycle.disconnected = True
             self.cycle.message_event.set()

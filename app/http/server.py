@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.engine.lifecycle import Engine
-from app.http_limits import LimitedProtocol
+from app.http.limits import LimitedProtocol
 from app.settings import Settings
 
 # After the engine's own grace time: every request has an answer by then, which must still be written.
