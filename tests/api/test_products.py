@@ -163,6 +163,11 @@ async def test_a_profile_decides_its_own_roi_only(kept: Service) -> None:
     found = await detect(kept)
     assert found["threshold_source"] == "bundle"
     assert "roi" in found["warnings"][0]
+    await kept.client.post(f"{NUT}/calibrate", json=scores(GOOD))
+    assert (await detect(kept))["threshold_source"] == "profile"
+    found = await detect(kept, roi="0,0,20,20")
+    assert found["threshold_source"] == "bundle"
+    assert "made for roi none, not 0,0,20,20" in found["warnings"][0]
 
 
 async def test_a_dry_run_and_a_service_without_a_file_answer_but_save_nothing(
