@@ -89,6 +89,15 @@ async def test_without_retry_after_the_pauses_grow(slept: list[float]) -> None:
     assert list(pauses(8, lambda: 1.0))[-2:] == [5.0, 5.0]
 
 
+async def test_a_service_that_stays_busy_is_asked_less_and_less_often(slept: list[float]) -> None:
+    """It says one second each time; pauses that have grown beyond that are made as they are."""
+    async with Script(busy(after="1")).client() as client:
+        with pytest.raises(UnavailableError):
+            await client.products()
+    assert slept[0] == 1.0
+    assert 2.5 <= slept[-1] <= 5.0
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
