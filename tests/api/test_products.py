@@ -142,6 +142,7 @@ async def test_a_profile_of_another_bundle_never_decides(settings: Settings) -> 
         assert (found["threshold_source"], found["profile_version"]) == ("bundle", None)
         (warning,) = found["warnings"]
         assert "another bundle" in warning
+        assert (await detect(service, 100, threshold=0.9))["warnings"] == []  # its own decides
         form = [("image", ("a.png", encode(grey(100))))] * 2
         batch = await service.client.post(
             "/v1/detect/batch", params={"product": "metal nut"}, files=form
