@@ -31,3 +31,9 @@ def test_a_scaled_area_lies_in_the_heat_map(data: st.DataObject) -> None:
     assert min(found.width, found.height) >= 1
     assert found.x + found.width <= drawn.width
     assert found.y + found.height <= drawn.height
+
+
+def test_the_last_column_of_a_wide_picture_is_drawn_in_the_last_one() -> None:
+    """Rounded, it would lie beyond."""
+    found = scaled(Box(7999, 99, 1, 1), Size(8000, 100), Size(16, 2))
+    assert found == Box(15, 1, 1, 1)

@@ -79,6 +79,35 @@ def test_overlay_colours_are_absolute() -> None:
     assert changed[0] < changed[1] / 5
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, (100, 100, 100)), (0.3, (150, 139, 67)), (0.6, (201, 35, 35)), (1.0, (201, 35, 35))],
+)
+def test_overlay_is_yellow_at_the_threshold_and_red_from_twice_on(
+    value: float, expected: tuple[int, int, int]
+) -> None:
+    """By hand: half of 0.65 of (255, 220, 0) on grey 100, then all of it of (255, 0, 0)."""
+    anomaly_map = np.full((4, 4), value, dtype=np.float32)
+    picture = Image.new("RGB", (4, 4), (100, 100, 100))
+    found = render(anomaly_map, 0.3, Size(4, 4), Box(0, 0, 4, 4), HeatmapOptions(), picture)
+    assert found is not None
+    drawn = np.asarray(_opened(found.data))[0, 0]
+    np.testing.assert_allclose(drawn, expected, atol=2)  # of 256 levels of tint and opacity
+
+
+def test_a_pixel_at_the_threshold_is_anomalous() -> None:
+    """In the mask as in regions; with a threshold of 0 all pixels are, and nothing divides by it."""
+    anomaly_map = np.array([[0.5, 0.25]], dtype=np.float32)
+    for threshold, expected in ((0.5, [255, 0]), (0.0, [255, 255])):
+        options, size = HeatmapOptions(HeatmapKind.MASK), Size(2, 1)
+        found = render(anomaly_map, threshold, size, Box(0, 0, 2, 1), options, None)
+        assert found is not None
+        assert np.asarray(_opened(found.data))[0].tolist() == expected
+    picture = Image.new("RGB", (2, 1))
+    nothing = np.zeros((1, 2), dtype=np.float32)
+    assert render(nothing, 0.0, Size(2, 1), Box(0, 0, 2, 1), HeatmapOptions(), picture) is not None
+
+
 def test_map_is_grey_and_mask_is_black_and_white() -> None:
     """Eight-bit grey, full scale 1.0; the mask is the map at its threshold."""
     grey = _drawn(HeatmapKind.MAP)
@@ -127,3 +156,7 @@ def test_a_size_the_encoder_cannot_hold_is_refused() -> None:
     options = HeatmapOptions(HeatmapKind.MAP, HeatmapFormat.WEBP, None)
     with pytest.raises(ParameterError, match="webp"):
         heatmap_size(Size(16384, 2), options)
+    size = heatmap_size(Size(16383, 1), options)
+    found = render(_map(), 0.5, size, Box(0, 0, 16383, 1), options, None)
+    assert found is not None
+    assert _opened(found.data).size == (16383, 1)
