@@ -38,11 +38,11 @@ TRIES = 10
 PICTURE_PX = 1024
 
 
-def fastest_s(work: Callable[[], object], tries: int = TRIES) -> float:
+def fastest_s(work: Callable[[], object]) -> float:
     """Return the shortest of some runs, each waited for."""
     work()
     took = []
-    for _ in range(tries):
+    for _ in range(TRIES):
         torch.cuda.synchronize()
         began = time.perf_counter()
         work()

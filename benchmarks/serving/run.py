@@ -18,7 +18,6 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -191,7 +190,7 @@ def main() -> None:
             "seconds": options.seconds,
             "open_seconds": options.open_seconds,
             "deadline_s": on.deadline_s,
-            "memory": {name: asdict(weight) for name, weight in weights.items()},
+            "memory": {name: {"pss_mib": weight} for name, weight in weights.items()},
             "rounds": [[bout.fields() for bout in bouts] for bouts in rounds],
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)
