@@ -70,7 +70,7 @@ def run_training(
     """
     if not (request.towers / CONFIG_FILE).exists():
         raise FileNotFoundError(
-            f"{request.towers} holds no towers; `ssvp fetch` or `ssvp pretrain` makes them"
+            f"{request.towers} holds no towers; make them with `ssvp fetch` or `ssvp pretrain`"
         )
     recipe = _recipe(request)
     torch.manual_seed(recipe.seed)

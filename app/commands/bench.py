@@ -45,15 +45,18 @@ def bench(
         list[str] | None,
         typer.Argument(help="Pictures that are sent, in turn. (default: a drawn one, 256 px)"),
     ] = None,
-    url: Annotated[str, typer.Option(help="Of the service.")] = "http://localhost:8080",
+    url: Annotated[str, typer.Option(help="URL of the service.")] = "http://localhost:8080",
     api_key_file: KeyFile = None,
     callers: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many wait for an answer at any time.")
+        int,
+        typer.Option(
+            min=1, max=1000, help="Callers at the same time, each waiting for its answer."
+        ),
     ] = 8,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration in seconds.")] = 10.0,
     product: Annotated[str | None, typer.Option(help="Spoken product name.")] = None,
     heatmap: Annotated[
-        Literal["overlay", "map", "mask", "none"], typer.Option(help="Which to draw.")
+        Literal["overlay", "map", "mask", "none"], typer.Option(help="Kind of heat map to draw.")
     ] = "none",
     as_json: AsJson = False,
 ) -> None:

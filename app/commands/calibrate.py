@@ -58,8 +58,8 @@ def calibrate(
 
     Example: ssvp calibrate good/*.png --product "metal nut" --products-file products.json
 
-    The profile is saved where the service that is asked (--url) or the products file allows it; exit code 2 if
-    it is neither saved nor written to --out, unless --dry-run says so.
+    The profile is saved if the service (--url) or the products file allows it. The exit code is 2 if it is
+    neither saved nor written to --out, except with --dry-run.
     """
     where = Where(url, api_key_file, bundle, device, products_file)
     files = _good_parts(images, false_reject)

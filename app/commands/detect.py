@@ -58,7 +58,8 @@ def detect(
         Path | None, typer.Option(file_okay=False, help="Folder to write heat maps to.")
     ] = None,
     heatmap: Annotated[
-        Literal["overlay", "map", "mask"], typer.Option(help="Which, with --out.")
+        Literal["overlay", "map", "mask"],
+        typer.Option(help="Kind of heat map to write with --out."),
     ] = "overlay",
     as_json: AsJson = False,
     url: Url = None,

@@ -87,7 +87,8 @@ def rollback(
     version: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Version that shall decide; 0: none. (default: the one that was replaced)"
+            min=0,
+            help="Version to use; 0: none. (default: the version that the current one replaced)",
         ),
     ] = None,
     as_json: AsJson = False,
