@@ -15,8 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.client.answers import ProductHistory, ProductProfile
-from app.commands.connection import CALL_S, read_key
-from app.commands.environment import read_settings
+from app.commands.connection import CALL_S, Where
 from app.commands.terminal import (
     SERVICE_ERRORS,
     AsJson,
@@ -113,24 +112,24 @@ def _profile_store(
     bundle: str | None = None,
 ) -> "Iterator[ProfileStore]":
     """Yield where the profiles are; what goes wrong there is one line."""
-    if url is not None and (products_file is not None or bundle is not None):
-        raise typer.BadParameter("--url goes alone: the service has its own file and bundle")
+    where = Where(url, api_key_file, bundle, products_file=products_file)
     with one_line_errors(*SERVICE_ERRORS):
-        if url is not None:
+        if where.url is not None:
             from app.client.synchronous import SSVPClient
 
-            key = None if api_key_file is None else read_key(api_key_file)
-            with SSVPClient(url, api_key=key, timeout_s=CALL_S, retries=1) as client:
+            key = where.api_key()
+            with SSVPClient(where.url, api_key=key, timeout_s=CALL_S, retries=1) as client:
                 yield client
         else:
             from app.commands.products_file import FileProfileStore
 
-            settings = read_settings()
-            path = products_file or settings.products_file
-            if path is None or not path.exists():
-                where = "say where the profiles are: --url or --products-file"
-                raise typer.BadParameter(where if path is None else f"there is no file {path}")
-            yield FileProfileStore(path, bundle or settings.bundle)
+            settings = where.settings()
+            path = settings.products_file
+            if path is None:
+                raise typer.BadParameter("say where the profiles are: --url or --products-file")
+            if not path.exists():
+                raise typer.BadParameter(f"there is no file {path}")
+            yield FileProfileStore(path, settings.bundle)
 
 
 def _show(found: ProductHistory, *, as_json: bool) -> None:
