@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +22,8 @@ from app.commands.terminal import (
     KeyFile,
     ProductsFile,
     Url,
+    write_line,
+    write_table,
 )
 from model.commands.complaints import one_line_errors
 
@@ -58,9 +59,8 @@ def list_profiles(
     for product in found.products:
         reason = Text(product.reason or "decides")
         table.add_row(Text(product.product), *_cells(product.current), reason)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
-    console.print(f"bundle: {found.bundle.name} {found.bundle.version}", soft_wrap=True)
+    write_table(table)
+    write_line(f"bundle: {found.bundle.name} {found.bundle.version}")
 
 
 @profiles_cli.command()
@@ -141,14 +141,12 @@ def _show(found: ProductHistory, *, as_json: bool) -> None:
         mark = "chosen" if profile.version == found.current else ""
         bundle = Text(f"{profile.bundle.name} {profile.bundle.version}")
         table.add_row(mark, *_cells(profile), bundle)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+    write_table(table)
     if found.current is None:
-        console.print(f"{found.product}: no version is chosen; the bundle's threshold decides")
+        write_line(f"{found.product}: no version is chosen; the bundle's threshold decides")
     for profile in found.history:
         for warning in profile.warnings:
-            text = f"version {profile.version}: {warning}"
-            console.print(text, style="yellow", soft_wrap=True)
+            write_line(f"version {profile.version}: {warning}", "yellow")
 
 
 def _table(first: str) -> Table:
