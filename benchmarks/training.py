@@ -1,7 +1,7 @@
 """Seconds a step, peak memory and the projected hours of the paper's training, on towers with random weights.
 
-    .venv/bin/python benchmarks/training.py --config ssvp-large --steps 60
-    .venv/bin/python benchmarks/training.py --config ssvp-nano --steps 60 --cached
+    .venv/bin/python -m benchmarks.training --config ssvp-large --steps 60
+    .venv/bin/python -m benchmarks.training --config ssvp-nano --steps 60 --cached
 
 Images are rendered at 512 px, read from disk and decoded as VisA's would be.
 """
