@@ -1,7 +1,7 @@
 """Run folders: what pretraining and training leave for one another.
 
 A run folder holds `config.json`, weights as safetensors, `history.json`, and while a run is unfinished
-`resume.pt` (see model/resume.py).
+`resume.pt` (see model/resume.py). Knows files and whose weights they hold; trains nothing.
 """
 
 import json

@@ -1,6 +1,6 @@
 """`ssvp evaluate`: measure a bundle.
 
-Knows the command's words; `app.commands.evaluation` measures.
+Knows the command's options; `app.commands.evaluation` measures.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """`ssvp serve`: run the service until a signal or its engine ends it.
 
-Knows the process: its log, its signals and its exit code; what is served is `app.main`'s matter.
+Knows the process: its log, its signals and its exit code; `app.main` makes what is served.
 """
 
 import logging

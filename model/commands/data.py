@@ -1,4 +1,7 @@
-"""List data sets, and look at the images that models are made from."""
+"""List data sets, and look at the images that models are made from.
+
+Knows the commands' options and the table of counts; `model.data` reads, draws and writes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Reproduce the paper's tables."""
+"""Reproduce the paper's tables.
+
+Knows the command's options; `model.reproduce` does the work.
+"""
 
 from pathlib import Path
 from typing import Annotated

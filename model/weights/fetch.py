@@ -1,4 +1,7 @@
-"""From files or the hub to a run folder with towers that training and `build` start from."""
+"""From files or the hub to a run folder with towers that training and `build` start from.
+
+Knows the order of the steps; `hub` downloads, `files` reads, `towers` fits the weights.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
