@@ -24,12 +24,12 @@ from app.runtime.protocol import Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
 from app.runtime.towers import GraphedTowers
 from benchmarks import service_ceiling
+from model.assembly import SSVP
 from model.bundle import SHIPPED
 from model.config import PRESETS
 from model.export import Thresholds, export_bundle
 from model.preprocess import collate
 from model.ssvp.exportable import head_inputs
-from model.ssvp.model import SSVP
 
 MATRIX = 8192
 COPIED = 256 * 2**20

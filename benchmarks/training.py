@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
+from model.assembly import SSVP
 from model.config import PRESETS
 from model.data.manifest import open_data
 from model.data.render import render_training
 from model.recipes import PAPER
 from model.sources import ManifestSource, epoch_order
-from model.ssvp.model import SSVP
 from model.tokens import TokenCache
 from model.train import build_optimizer, train_step
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.assembly import SSVP
 from model.bundle import PROMPTS_FILE
 from model.checkpoint import (
     CONFIG_FILE,
@@ -31,7 +32,6 @@ from model.schedule import cosine_factor, set_learning_rates
 from model.seeds import seed_of
 from model.sources import Source
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.tokens import TokenBatch
 
 RARITY = "rarity."  # names of the rarity experts' weights within the heads

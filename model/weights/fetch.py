@@ -6,11 +6,11 @@ Knows the order of the steps; `hub` downloads, `files` reads, `towers` fits the 
 from collections.abc import Callable
 from pathlib import Path
 
+from model.assembly import build_dino
 from model.backbones.clip import ClipTower
 from model.bundle import sha256
 from model.checkpoint import CONFIG_FILE, HISTORY_FILE, save_json, save_towers
 from model.config import SSVPConfig
-from model.ssvp.model import build_dino
 from model.weights import hub
 from model.weights.files import is_torchscript
 from model.weights.published import OPENAI, check_clip, check_dino
