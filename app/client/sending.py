@@ -87,6 +87,9 @@ class Sender:
             message = f"{self._http.base_url} does not answer: {error or type(error).__name__}"
             received = not isinstance(error, _NEVER_RECEIVED)
             raise UnreachableError(message, received=received) from error
+        except httpx.DecodingError as error:
+            message = f"the answer of {self._http.base_url} is not compressed as it says: {error}"
+            raise UnreadableAnswerError(message, "unreadable") from error
 
 
 def pauses(count: int, chance: Callable[[], float] = random.random) -> Iterator[float]:
