@@ -91,6 +91,27 @@ async def test_a_caller_who_hangs_up_leaves_a_dead_share(
         hang.set()
 
 
+async def test_a_caller_who_hangs_up_leaves_a_pattern_on_a_dead_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for good parts that nobody wants calibrated any more."""
+    looking, hang = threading.Event(), threading.Event()
+
+    def stuck(*_: object) -> list[str]:
+        looking.set()
+        hang.wait()
+        return []
+
+    monkeypatch.setattr(image_files, "find_image_files", stuck)
+    async with serving_until_it_ends(FakeRuntime(), image_roots=(tmp_path,)) as (server, _, port):
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        leaver[1].write(_request(b'{"image_path": "*.png"}', path="/v1/products/nut/calibrate"))
+        await until(looking.is_set)
+        await _closed(leaver)
+        await until(lambda: not server.server_state.tasks)
+        hang.set()
+
+
 async def test_an_upload_that_stops_half_way_hurts_nobody() -> None:
     """It takes no place, others are served meanwhile, and nothing of it stays when its connection ends."""
     async with serving_until_it_ends(FakeRuntime()) as (server, _, port):
