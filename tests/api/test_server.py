@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.engine import image_files
@@ -69,6 +70,28 @@ async def test_a_caller_who_hangs_up_leaves_the_queue() -> None:
         await _closed(leaver)
         await until(lambda: engine.snapshot().queue_depth == 0)
         await until(lambda: engine.snapshot().inflight == 1)
+        runtime.gate.set()
+        assert (await _answer(first[0]))[1]["product"] == "first"
+        await _closed(first)
+    assert ["leaves"] not in runtime.batches
+
+
+async def test_a_caller_who_hangs_up_takes_the_whole_batch_along() -> None:
+    """None of its images is computed."""
+    runtime = FakeRuntime()
+    async with listening(runtime, max_batch=1) as (engine, port):
+        runtime.gate.clear()
+        first = await asyncio.open_connection("127.0.0.1", port)
+        first[1].write(_request(PNG, path="/v1/detect?product=first"))
+        await until(lambda: runtime.calls == 2)  # the golden image was the first
+        form = httpx.Request("POST", "http://ssvp", files=[("image", ("a.png", PNG))] * 3)
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        content_type = f"Content-Type: {form.headers['content-type']}"
+        leaver[1].write(_request(form.read(), content_type, path="/v1/detect/batch?product=leaves"))
+        await until(lambda: engine.snapshot().queue_depth == 3)
+        await _closed(leaver)
+        await until(lambda: engine.snapshot().inflight == 1)
+        assert engine.snapshot().queue_depth == 0
         runtime.gate.set()
         assert (await _answer(first[0]))[1]["product"] == "first"
         await _closed(first)
