@@ -47,8 +47,9 @@ Send several images as `image` parts of one multipart/form-data body; parameters
     curl -F image=@a.png -F image=@b.png -F product='metal nut' localhost:8080/v1/detect/batch
 
 Each image has its own entry in `results`, with its own `status`: 200 and a verdict, or a problem. The call
-itself answers 200 whenever the form could be read. `image_path` and the small answer
-profiles are for single images.
+itself is 200 whatever these are; it fails as a whole where the request cannot be read or is not allowed, where
+the service takes no request now, and where the deadline passes. Each image takes a place of its own: those for
+which none is left are 503. `image_path` and the small answer profiles are for single images.
 """
 
 
