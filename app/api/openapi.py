@@ -9,7 +9,13 @@ from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.schemas import DetectParameters
 from app.api.small_answers import SmallAnswer
-from app.errors import ClientGoneError, ServiceError
+from app.errors import (
+    ClientGoneError,
+    HeadersTimeoutError,
+    HeadersTooLargeError,
+    HttpMalformedError,
+    ServiceError,
+)
 from app.products.errors import ProfileError
 
 # A grey square of 32 px with a dark scratch.
@@ -18,6 +24,8 @@ EXAMPLE_IMAGE = (
     "kXT3ZiPKoPwqfSEV+CLwMlo474nAG+OE5EhQ3CdEHgp67hOOG8FzlbB5K4C5SmB+hICvBMwLIZrvRA85lSc+"
     "awJXxBIN2I+7LwAAAABJRU5ErkJggg=="
 )
+# Refused before a profile was read, so never in a small one.
+_BELOW_HTTP = {HttpMalformedError, HeadersTimeoutError, HeadersTooLargeError}
 
 DETECT_DESCRIPTION = f"""
 Send one image in any of four forms; the bytes decide which it is, the content type is only a hint.
@@ -128,11 +136,12 @@ def _reference(model: str) -> dict[str, str]:
 
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
+    small = {} if _BELOW_HTTP.issuperset(kinds) else _small_content()
     return {
         "description": "; ".join(kind.title for kind in kinds),
         "content": {
             PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples},
-            **_small_content(),
+            **small,
         },
     }
 
