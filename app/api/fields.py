@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf, StringConstraints, WithJsonSchema
 
-from app.engine.regions import Box
+from app.engine.geometry import Box
 
 _DECIMAL = re.compile(r" *-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)? *")
 _LONGEST_NUMBER = 64

@@ -17,7 +17,7 @@ from app.api.fields import (
     Score,
     Text128,
 )
-from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
+from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource
 from app.engine.regions import Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
 from app.products.live import Basis

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.deps import EngineDep, MetricsDep, ProductsDep
 from app.api.schemas import Health
-from app.engine.lifecycle import State
+from app.engine.state import State
 
 router = APIRouter(tags=["operation"])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.forms import read_as, receive
 from app.api.schemas import DetectParameters
-from app.engine.regions import Box
+from app.engine.geometry import Box
 from app.errors import (
     BodyUnreadableError,
     ImageMissingError,
@@ -166,6 +166,7 @@ def test_too_many_parts() -> None:
         ("threshold", "-0.1"),
         ("threshold", "x"),
         ("threshold", ""),
+        ("threshold", "+0.5"),
         ("sequence", "1.5"),
         ("sequence", str(2**63)),
         ("heatmap", "fancy"),
@@ -190,6 +191,12 @@ def test_json_values_of_the_wrong_type(name: str, value: object) -> None:
     """`true` is no threshold of 1; the message names the parameter."""
     with pytest.raises(ParameterError, match=name):
         _parse(_json(image=BASE64, **{name: value}))
+
+
+@pytest.mark.parametrize("sequence", [-(2**63), -5, 2**63 - 1])
+def test_a_sequence_may_be_any_signed_number_of_64_bits(sequence: int) -> None:
+    """As a PLC counts, which may begin below zero."""
+    assert _parse(PNG, query=[("sequence", str(sequence))]).parameters.sequence == sequence
 
 
 def test_json_null_is_as_good_as_nothing() -> None:
