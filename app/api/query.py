@@ -13,6 +13,8 @@ from app.errors import ParameterError
 
 _NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
+# Not blanks alone: the name's key would be empty. Python has four blanks more than the pattern's \s.
+_NAME = r"[^\s\x1c-\x1f]"
 
 
 def query_pairs(request: Request) -> list[tuple[str, str]]:
@@ -30,7 +32,7 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
 
 async def _product(
     product: Annotated[
-        str, Path(min_length=1, max_length=128, pattern=r"\S", description="Product name.")
+        str, Path(min_length=1, max_length=128, pattern=_NAME, description="Product name.")
     ],
 ) -> str:
     if _REPLACED in product:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -57,6 +59,15 @@ async def test_a_name_that_is_not_utf8_is_refused_not_mistaken(kept: Service) ->
     assert (await kept.client.get("/v1/products/h%FClse")).status_code == 422
     good = await kept.client.post("/v1/products/h%C3%BClse/calibrate", json=scores(GOOD))
     assert good.json()["profile"]["product"] == "h\u00fclse"
+
+
+async def test_a_name_of_nothing_but_blanks_is_refused(kept: Service) -> None:
+    """Of any kind that Python knows, for no product is left of it; a line feed is in no route's path."""
+    blanks = {char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace()}
+    for blank in blanks - {"\n"}:
+        url = f"/v1/products/{quote(2 * blank)}/calibrate"
+        answer = await kept.client.post(url, json=scores(GOOD))
+        assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid"), url
 
 
 async def test_a_file_name_of_no_encoding_is_written_as_it_can_be(
