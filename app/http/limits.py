@@ -4,6 +4,7 @@ Knows bytes and connections; knows no request's meaning. Bodies are bounded wher
 """
 
 import logging
+import time
 import uuid
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.api.middleware import ARRIVED_AT
 from app.errors import (
     HeadersTimeoutError,
     HeadersTooLargeError,
@@ -82,9 +84,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._expect(self.config.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
+        """Forget the timers; tell the running request, too, behind which uvicorn may know another one only."""
         self._expect(None)
         self._stop_watching()
+        if self._running is not None and not self._running.response_complete:
+            _abandon(self._running)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -122,7 +126,8 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock."""
+        """Stop the clock; the request's own deadline runs from here on, even if it has to wait for another."""
+        self.scope["state"][ARRIVED_AT] = time.perf_counter()
         super().on_headers_complete()
         cycle = self.cycle
         cycle.transport = _AnswersTransport(  # type: ignore[assignment]  # all that it uses
@@ -252,8 +257,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: type[RequestError]) -> None:
         if self._phase is Phase.BODY:  # its own record counts it
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            _abandon(self.cycle)
         self._record.inspects = self._phase is not Phase.BODY
         self.transport.write(refusal_answer(refusal, self._record))
         record_refusal(self._record, self._metrics)
@@ -262,6 +266,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._expect(LINGER_S)
         else:
             self.transport.close()
+
+
+def _abandon(cycle: RequestResponseCycle) -> None:
+    """Let a request's work know that nobody waits for it any more."""
+    cycle.disconnected = True
+    cycle.message_event.set()
 
 
 def _under_way(cycle: RequestResponseCycle) -> bool:
