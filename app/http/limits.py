@@ -1,4 +1,4 @@
-"""Limits on what uvicorn itself does not bound: headers, trailers, requests without end, answers nobody reads.
+"""Limits on what uvicorn does not bound: headers, trailers, requests without end or number, unread answers.
 
 Knows bytes and connections; knows no request's meaning. Bodies are bounded where they are read.
 """
@@ -18,6 +18,7 @@ from app.errors import (
     HeadersTimeoutError,
     HeadersTooLargeError,
     HttpMalformedError,
+    QueueFullError,
     RequestError,
 )
 from app.http.refusals import record_refusal, refusal_answer
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024  # of one request, trailers included
 HEADERS_WITHIN_S = 10.0
+MOST_WAITING = 16  # requests of one connection behind the one that is being answered
 REST_WITHIN_S = 10.0  # of a request that has its answer already
 UNREAD_FOR_S = 30.0  # of an answer; whoever takes some of it meanwhile may go on
 LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
@@ -54,8 +56,8 @@ class Phase(Enum):
 class LimitedProtocol(HttpToolsProtocol):
     """Refuses headers that are too long, cuts off those that trickle, answers malformed HTTP as a problem.
 
-    An answer that is under way goes out before the connection ends for what came after its request; one that
-    is the connection's last is not torn away from a caller who still sends.
+    Answers that are owed go out before the connection ends for what came after their requests, be it junk or
+    one request too many; one that is the connection's last is not torn away from a caller who still sends.
 
     Args:
         metrics: counts refusals.
@@ -108,7 +110,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._read(data[len(text) :])
 
     def on_message_begin(self) -> None:
-        """Start the clock for a request's headers."""
+        """Start the clock for a request's headers, unless too many requests wait already."""
+        if len(self.pipeline) == MOST_WAITING:
+            self._end_after(self.pipeline[0][0], f"{MOST_WAITING} more wait for theirs")
+            raise QueueFullError("too many requests on one connection")  # stops the parser
         super().on_message_begin()
         self._phase, self._field_bytes, self._got_on = Phase.HEADERS, 0, True
         self._record = _new_record()
@@ -231,23 +236,33 @@ class LimitedProtocol(HttpToolsProtocol):
         """Read no more requests; refuse the one being read if nobody would take it for another's answer."""
         if self._deaf or self.transport.is_closing():
             return
-        self._deaf = True
-        self._expect(None)
         if self.pipeline and self._phase is Phase.BODY:  # not whole, will never run
             self.pipeline.popleft()
         owed = self.pipeline[0][0] if self.pipeline else self._running
         if owed is not None and _under_way(owed):
-            logger.warning("the connection ends after its answer: %s", refusal.title)
-            owed.keep_alive, self.cycle = False, owed
-        elif (
-            self._phase is Phase.BODY and self.cycle.response_complete
-        ):  # refused by the application
+            self._end_after(owed, refusal.title)
+            return
+        self._go_deaf()
+        if self._phase is Phase.BODY and self.cycle.response_complete:  # the application refused it
             self.transport.close()
         else:
             self._refuse(refusal)
 
+    def _end_after(self, owed: RequestResponseCycle, reason: str) -> None:
+        """Read no more requests; the connection ends with an answer that is owed, the last one."""
+        logger.warning("the connection ends after its answer: %s", reason)
+        self._go_deaf()
+        owed.keep_alive, self.cycle = False, owed
+
+    def _go_deaf(self) -> None:
+        self._deaf = True
+        self._expect(None)
+
     def _close_after(self, cycle: RequestResponseCycle) -> None:
         """End the connection behind an answer; who still sends its request is heard out or cut off."""
+        if self._deaf and not self.pipeline and not self.transport.is_closing():
+            self._linger()
+            return
         heard = self._deaf or not cycle.more_body or not cycle.response_complete
         if heard or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
@@ -261,6 +276,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._record.inspects = self._phase is not Phase.BODY
         self.transport.write(refusal_answer(refusal, self._record))
         record_refusal(self._record, self._metrics)
+        self._linger()
+
+    def _linger(self) -> None:
+        """End the connection; for a while what still comes is read, so that no answer is torn away."""
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._expect(LINGER_S)
