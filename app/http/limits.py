@@ -22,6 +22,7 @@ from app.errors import (
     RequestError,
 )
 from app.http.refusals import record_refusal, refusal_answer
+from app.http.unread import UnreadAnswers
 from app.http.upgrades import UpgradeDeafParser
 from app.metrics import Metrics
 from app.records import RequestRecord
@@ -32,7 +33,6 @@ MAX_HEADER_BYTES = 64 * 1024  # of one request, trailers included
 HEADERS_WITHIN_S = 10.0
 MOST_WAITING = 16  # requests of one connection behind the one that is being answered
 REST_WITHIN_S = 10.0  # of a request that has its answer already
-UNREAD_FOR_S = 30.0  # of an answer; whoever takes some of it meanwhile may go on
 LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
 LINGER_BYTES = 2**20
 
@@ -61,13 +61,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     Args:
         metrics: counts refusals.
+        unread: watches all connections' answers.
         uvicorns: what `HttpToolsProtocol` takes.
     """
 
-    def __init__(self, metrics: Metrics, **uvicorns: Any) -> None:
+    def __init__(self, metrics: Metrics, unread: UnreadAnswers, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.parser = UpgradeDeafParser(self)  # type: ignore[assignment]  # has its methods
-        self._metrics = metrics
+        self._metrics, self._unread = metrics, unread
         self._phase = Phase.NOTHING
         self._field_bytes = 0  # of this request's whole header and trailer fields
         self._stalled_bytes = 0  # came since the request last got on: the parser may hold them
@@ -77,7 +78,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._record = _new_record()
         self._running: RequestResponseCycle | None = None
         self._timer: TimerHandle | None = None
-        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Let a connection that never says anything go after the keep-alive time."""
@@ -86,9 +86,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._expect(self.config.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers; tell the running request, too, behind which uvicorn may know another one only."""
+        """Watch no more; tell the running request, too, behind which uvicorn may know another one only."""
         self._expect(None)
-        self._stop_watching()
+        self._unread.forget(self.transport)
         if self._running is not None and not self._running.response_complete:
             _abandon(self._running)
         super().connection_lost(exc)
@@ -96,11 +96,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Watch whether the caller reads its answer, of which some is left here."""
         super().pause_writing()
-        self._watch_reader()
+        self._unread.watch(self.transport)
 
     def resume_writing(self) -> None:
         """The caller has read all of it."""
-        self._stop_watching()
+        self._unread.forget(self.transport)
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -168,23 +168,6 @@ class LimitedProtocol(HttpToolsProtocol):
         """End a connection whose caller speaks no HTTP, or too much of it."""
         too_large = self._field_bytes > MAX_HEADER_BYTES
         self._give_up(HeadersTooLargeError if too_large else HttpMalformedError)
-
-    def _watch_reader(self) -> None:
-        self._stop_watching()
-        left = self.transport.get_write_buffer_size()
-        self._unread = self.loop.call_later(UNREAD_FOR_S, self._judge_reader, left)
-
-    def _judge_reader(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() < before:
-            self._watch_reader()
-            return
-        logger.warning("a connection ends: its answer was not read for %.0f s", UNREAD_FOR_S)
-        self.transport.abort()
-
-    def _stop_watching(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def _read(self, data: bytes) -> None:
         if self._deaf:
