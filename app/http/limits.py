@@ -68,6 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, metrics: Metrics, unread: UnreadAnswers, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.parser = UpgradeDeafParser(self)  # type: ignore[assignment]  # has its methods
+        self.app = self._run_when_read
         self._metrics, self._unread = metrics, unread
         self._phase = Phase.NOTHING
         self._field_bytes = 0  # of this request's whole header and trailer fields
@@ -168,6 +169,16 @@ class LimitedProtocol(HttpToolsProtocol):
         """End a connection whose caller speaks no HTTP, or too much of it."""
         too_large = self._field_bytes > MAX_HEADER_BYTES
         self._give_up(HeadersTooLargeError if too_large else HttpMalformedError)
+
+    async def _run_when_read(self, scope: Any, *receive_send: Any) -> None:
+        """Begin a request when the answer before it has left: a connection has one in memory, not two."""
+        await self.flow.drain()
+        try:
+            await self.config.loaded_app(scope, *receive_send)
+        finally:
+            scope[
+                "state"
+            ].clear()  # an idle connection has its last request still, a heat map in it
 
     def _read(self, data: bytes) -> None:
         if self._deaf:

@@ -75,6 +75,30 @@ async def test_answers_that_hold_too_much_together_end_with_the_longest_unread(
             await first.answer()
 
 
+async def test_a_request_behind_an_unread_answer_waits() -> None:
+    """Its own answer would take memory beside the other one."""
+    runtime = FakeRuntime()
+    async with serving_until_it_ends(runtime) as (server, _, port), calling(port) as caller:
+        await caller.send(_large_heatmap())
+        await until(lambda: _has_unread(server))
+        await caller.send(inspection().replace(b"/v1/detect", b"/v1/detect?product=second", 1))
+        await asyncio.sleep(0.1)
+        assert ["second"] not in runtime.batches
+        for _ in range(2):
+            assert (await caller.answer()).status == 200
+        assert ["second"] in runtime.batches
+
+
+async def test_an_idle_connection_keeps_nothing_of_its_last_request() -> None:
+    """Its heat map, above all: lines keep their connections open."""
+    async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
+        await caller.send(inspection())
+        assert (await caller.answer()).status == 200
+        (connection,) = server.server_state.connections
+        assert isinstance(connection, limits.LimitedProtocol)
+        await until(lambda: not connection.cycle.scope["state"])
+
+
 @pytest.mark.parametrize(
     "sent",
     [inspection(LARGE, version="1.0"), inspection(LARGE, "Connection: close")],
