@@ -3,6 +3,7 @@
 Knows what is counted and under which name; knows neither how requests are parsed nor how images are inspected.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
@@ -31,6 +32,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._writing = threading.Lock()  # one exposition would clear the other's products
 
         def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
             return Counter(f"ssvp_{name}", text, labels, registry=registry)
@@ -113,7 +115,13 @@ class Metrics:
         device_memory: Mapping[str, int],
         products: Iterable[ProductState] = (),
     ) -> bytes:
-        """Return all metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format; safe on any thread."""
+        with self._writing:
+            self._show_engine(snapshot, device_memory)
+            self._show_products(products)
+            return generate_latest(self._registry)
+
+    def _show_engine(self, snapshot: Snapshot, device_memory: Mapping[str, int]) -> None:
         self._ready.set(snapshot.state is State.READY)
         self._queue_depth.set(snapshot.queue_depth)
         self._queue_limit.set(snapshot.queue_limit)
@@ -123,8 +131,6 @@ class Metrics:
             self._memory.labels(kind).set(size)
         if snapshot.model is not None:
             self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)
-        self._show_products(products)
-        return generate_latest(self._registry)
 
     def _show_products(self, products: Iterable[ProductState]) -> None:
         for gauge in (self._stale, self._psi, self._psi_limit):

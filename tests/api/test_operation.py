@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -179,6 +180,23 @@ async def test_counts_begin_at_zero(service: Service) -> None:
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
     ):
         assert series in text
+
+
+async def test_metrics_are_written_beside_the_event_loop(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five hundred products take a fifth of a second, in which no request would move."""
+    threads = []
+    write = Metrics.exposition
+
+    def watched(metrics: Metrics, *given: Any) -> bytes:
+        threads.append(threading.get_ident())
+        return write(metrics, *given)
+
+    monkeypatch.setattr(Metrics, "exposition", watched)
+    assert (await service.client.get("/metrics")).status_code == 200
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 async def test_a_batch_given_up_is_no_bug() -> None:
