@@ -63,7 +63,10 @@ class Metrics:
         self._ready = gauge("ready", "1 while images are inspected, else 0; what /readyz says.")
         self._queue_depth = gauge("queue_depth", "Images waiting for the device.")
         self._queue_limit = gauge("queue_limit", "Most images that may wait.")
-        self._inflight = gauge("inflight", "Requests between arrival and answer.")
+        self._inflight = gauge(
+            "inflight",
+            "Requests whose body is in and whose answer is not made; a batch's images count by themselves too.",
+        )
         self._golden_score = gauge("golden_score", "Last score of the golden image.")
         self._memory = gauge("device_memory_bytes", "Memory of the device.", ("kind",))
         self._begin_at_zero()
