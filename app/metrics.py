@@ -18,13 +18,12 @@ from prometheus_client import (
 from app.engine.lifecycle import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
+from app.products.profile import UNPROFILED
 from app.records import RequestRecord
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _SCORES = tuple(i / 20 for i in range(1, 21))
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
-# Callers' free text must not grow the label set; only products with a profile have a label of their own.
-_UNPROFILED = "other"
 
 
 class Metrics:
@@ -80,7 +79,7 @@ class Metrics:
             self._requests.labels(outcome)
         for leaf in UnavailableError.leaves():
             self._rejected.labels(leaf.code)
-        self._verdicts_begin(_UNPROFILED)
+        self._verdicts_begin(UNPROFILED)
 
     def _verdicts_begin(self, product: str) -> None:
         for result in ("OK", "NG"):
@@ -108,7 +107,8 @@ class Metrics:
             self._stage.labels(stage).observe(seconds)
         if record.outcome in ("ok", "ng") and record.inspection is not None:
             verdict = record.inspection.verdict
-            product = record.inspection.basis.label or _UNPROFILED
+            # Callers' free text must not grow the label set: only products with a profile have their own.
+            product = record.inspection.basis.label or UNPROFILED
             self._verdicts.labels(product, verdict.result).inc()
             self._score.labels(product).observe(verdict.score)
 

@@ -59,6 +59,17 @@ async def test_a_name_that_is_not_utf8_is_refused_not_mistaken(kept: Service) ->
     assert good.json()["profile"]["product"] == "h\u00fclse"
 
 
+@pytest.mark.parametrize("name", ["other", "%20Other"])
+async def test_the_name_of_all_products_without_a_profile_is_refused(
+    kept: Service, name: str
+) -> None:
+    """Its verdicts and scores would be counted with theirs."""
+    answer = await kept.client.post(f"/v1/products/{name}/calibrate", json=scores(GOOD))
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+    assert "choose another name" in answer.json()["detail"]
+    assert (await kept.client.get("/v1/products")).json()["products"] == []
+
+
 async def test_a_file_name_of_no_encoding_is_written_as_it_can_be(
     kept: Service, settings: Settings
 ) -> None:

@@ -35,7 +35,7 @@ from app.api.product_schemas import (
     ScoreAnswer,
     named_scores,
 )
-from app.api.query import ProductPath
+from app.api.query import CalibratedPath, ProductPath
 from app.api.receive import read_request_body, take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
@@ -82,7 +82,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
 )
 async def calibrate_product(
     request: Request,
-    product: ProductPath,
+    product: CalibratedPath,
     engine: EngineDep,
     settings: SettingsDep,
     record: RecordDep,
