@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import httpx
 import pytest
@@ -41,6 +42,25 @@ async def test_pages_of_other_sites_change_no_threshold(
         if status == 403:
             assert answer.json()["code"] == "other_site"
     assert (await kept.client.get(NUT, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(("keys", "status"), [("", 200), (f"line3:{'k' * 16}\n", 401)])
+async def test_a_page_whose_name_was_pointed_here_is_stopped_by_keys_alone(
+    tmp_path: Path, keys: str, status: int
+) -> None:
+    """A browser takes it for the service's own page, but has no key for it (DNS rebinding)."""
+    chosen = Settings()
+    if keys:
+        (tmp_path / "keys").write_text(keys)
+        chosen = Settings(api_keys_file=tmp_path / "keys")
+    headers = {"host": "evil.example:8080", "origin": "http://evil.example:8080"}
+    async with serving(settings=chosen) as service:
+        answer = await service.client.post(
+            f"{NUT}/calibrate",
+            json=scores(GOOD),
+            headers=headers | {"sec-fetch-site": "same-origin"},
+        )
+    assert answer.status_code == status
 
 
 async def test_a_name_that_is_not_utf8_is_refused_not_mistaken(kept: Service) -> None:
