@@ -15,7 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.engine.lifecycle import Snapshot, State
+from app.engine.state import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
 from app.products.profile import UNPROFILED

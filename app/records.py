@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from app.engine.inspector import Inspection
+from app.engine.inspection import Inspection
 
 logger = logging.getLogger(__name__)
 

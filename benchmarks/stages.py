@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from PIL import Image
 
 from app.engine.decode import decode_reduced
-from app.engine.regions import Box, Region, Size, find_regions
+from app.engine.geometry import Box, Size
+from app.engine.inspector import reduction
+from app.engine.regions import Region, find_regions
 from app.engine.render import Heatmap, HeatmapOptions, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
 PRODUCT = "object"
-# Of the picture for one of the model's, along a side: as many as the inspector leaves.
-_PIXELS_SCORED = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Concluded:
 
 def open_picture(data: bytes, runtime: Runtime, max_pixels: int) -> Opened:
     """Decode and prepare one image."""
-    image, by = decode_reduced(data, max_pixels, lambda size: _reduction(size, runtime.side_px))
+    image, by = decode_reduced(
+        data, max_pixels, lambda size: reduction(Box.whole(size), size, runtime.side_px)
+    )
     size = Size(by * image.shape[1], by * image.shape[0])
     drawn = heatmap_size(size, HeatmapOptions())
     return Opened(Query(runtime.prepare(image), PRODUCT), size, drawn, shrink(image, drawn))
@@ -51,17 +53,10 @@ def conclude(opened: Opened, prediction: Prediction, model: ModelInfo) -> Conclu
     found = checked(prediction)
     result = decide(found.score, model.default_threshold)
     anomaly_map, threshold = found.anomaly_map, model.map_threshold
-    whole = Box(0, 0, opened.size.width, opened.size.height)
-    drawn = Box(0, 0, opened.drawn.width, opened.drawn.height)
+    whole, drawn = Box.whole(opened.size), Box.whole(opened.drawn)
     return Concluded(
         result,
         found,
         find_regions(anomaly_map, threshold, whole) if result is Result.NG else [],
         render(anomaly_map, threshold, opened.drawn, drawn, HeatmapOptions(), opened.picture),
     )
-
-
-def _reduction(size: Size, side_px: int) -> int:
-    most = min(size.width, size.height) / (_PIXELS_SCORED * side_px)
-    fits = (by for by in (8, 4, 2) if by <= most and size.width % by == size.height % by == 0)
-    return next(fits, 1)

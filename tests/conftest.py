@@ -10,7 +10,8 @@ import httpx
 import hypothesis
 import pytest
 
-from app.engine.lifecycle import Engine, State
+from app.engine.lifecycle import Engine
+from app.engine.state import State
 from app.main import create_app
 from app.runtime.protocol import Runtime
 from app.settings import Settings

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from app.engine.lifecycle import Engine, State
+from app.engine.lifecycle import Engine
+from app.engine.state import State
 from app.http.server import Server
 from app.main import create_app
 from app.runtime.protocol import Runtime

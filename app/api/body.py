@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from starlette.requests import Request
 
 from app.errors import BodyTimeoutError, BodyTooLargeError, ClientGoneError, QueueFullError
+from app.settings import Settings
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class BodyBudget:
         """
         self._held += count
         if self._held > self._limit_bytes:
-            raise QueueFullError("too many large bodies are under way at once")
+            raise QueueFullError("too many large bodies are being received or inspected at once")
 
     def give_back(self, count: int) -> None:
         """Count bytes out: their request has its answer."""
@@ -64,14 +65,15 @@ class BodyRoom:
         self._budget.take(count)
 
 
-async def read_body(request: Request, room: BodyRoom, limit_bytes: int, timeout_s: float) -> bytes:
+async def read_body(request: Request, room: BodyRoom, settings: Settings) -> bytes:
     """Return the body.
 
     Raises:
-        BodyTooLargeError: as soon as more than the limit is announced or has arrived.
+        BodyTooLargeError: as soon as more than the settings allow is announced or has arrived.
         BodyTimeoutError: the body did not arrive whole in time; a dead sender would keep its connection.
         QueueFullError: too much is under way at once.
     """
+    limit_bytes, timeout_s = settings.max_body_bytes, settings.body_timeout_s
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit_bytes:
         raise _too_large(limit_bytes)

@@ -1,4 +1,4 @@
-"""A detect request's body in whichever form it came: raw image, multipart or JSON.
+"""A request's body in whichever form it came: raw image, multipart or JSON.
 
 Knows the forms and their traps; the image itself stays undecoded bytes. The body decides which form it is; the
 content type only helps to say what is wrong with a body that is no form at all.
@@ -10,14 +10,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
-from app.api.schemas import DetectParameters
 from app.engine.formats import ACCEPTED, is_image
 from app.errors import (
     BodyUnreadableError,
@@ -40,18 +39,29 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
+class SentImage:
+    """One image of a body.
+
+    Attributes:
+        data: encoded.
+        name: of its file, empty where none was sent.
+    """
+
+    data: bytes
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Received:
     """What a request holds, before anything is checked.
 
     Attributes:
-        images: encoded, in order.
+        images: in order.
         pairs: names and values of all parameters, those of the query string first.
-        names: file names of the images, empty where none was sent.
     """
 
-    images: list[bytes]
+    images: list[SentImage]
     pairs: Pairs
-    names: list[str] = field(default_factory=list)
 
     def image(self) -> bytes:
         """Return the one image.
@@ -63,7 +73,7 @@ class Received:
             raise ImageMissingError("there is no `image` in the body")
         if len(self.images) > 1:
             raise ImageMissingError(f"one `image` is expected, {len(self.images)} were sent")
-        return self.images[0]
+        return self.images[0].data
 
 
 @dataclass(frozen=True)
@@ -100,12 +110,7 @@ def receive(
         RequestError: one of its leaves.
     """
     found = _split(body, content_type, limits)
-    return Received(found.images, [*query, *found.pairs], found.names)
-
-
-def read_parameters(pairs: Pairs) -> DetectParameters:
-    """Check an inspection's parameters from all places together; see `read_as`."""
-    return read_as(DetectParameters, pairs)
+    return Received(found.images, [*query, *found.pairs])
 
 
 def read_as(kind: type[M], pairs: Pairs) -> M:
@@ -139,7 +144,7 @@ def _split(body: bytes, content_type: str, limits: BodyLimits) -> Received:
     if not body:
         return Received([], [])
     if is_image(body):
-        return Received([body], [], [""])
+        return Received([SentImage(body)], [])
     if _JSON_START.match(body):
         return _split_json(body, limits.json_marks)
     if (boundary := _boundary(body, content_type)) is not None:
@@ -159,13 +164,13 @@ def _boundary(body: bytes, content_type: str) -> bytes | None:
 
 def _split_json(body: bytes, max_marks: int) -> Received:
     if sum(body.count(mark) for mark in _JSON_MARKS) > max_marks:
-        raise BodyUnreadableError("the JSON holds more than is expected here")
+        raise BodyUnreadableError("the JSON has more values than this endpoint accepts")
     try:
         pairs: Pairs = json.loads(body, object_pairs_hook=list)  # a dict would hide repeated names
     except (ValueError, RecursionError) as error:
-        raise BodyUnreadableError("the body begins like JSON but is not") from error
-    images = [_from_base64(value) for name, value in pairs if name == IMAGE]
-    return Received(images, [pair for pair in pairs if pair[0] != IMAGE], [""] * len(images))
+        raise BodyUnreadableError("the body begins like JSON but is not valid JSON") from error
+    images = [SentImage(_from_base64(value)) for name, value in pairs if name == IMAGE]
+    return Received(images, [pair for pair in pairs if pair[0] != IMAGE])
 
 
 def _from_base64(encoded: object) -> bytes:
@@ -182,15 +187,17 @@ def _from_base64(encoded: object) -> bytes:
 
 
 def _split_multipart(body: bytes, boundary: bytes, max_parts: int) -> Received:
-    parts: list[tuple[str, bytes]] = []
-    names: list[str] = []
+    images: list[SentImage] = []
+    pairs: Pairs = []
 
     def keep(part: Field | File) -> None:
-        if len(parts) >= max_parts:
-            raise BodyUnreadableError(f"more than {max_parts} parts")
-        parts.append((_text(part.field_name or b""), _content(part)))
-        if parts[-1][0] == IMAGE:
-            names.append(_file_name(part))
+        if len(images) + len(pairs) >= max_parts:
+            raise BodyUnreadableError(f"the form has more than {max_parts} parts")
+        name = _text(part.field_name or b"")
+        if name == IMAGE:
+            images.append(SentImage(_content(part), _file_name(part)))
+        else:
+            pairs.append((name, _text(_content(part))))
 
     ended: list[bool] = []
     try:
@@ -208,9 +215,7 @@ def _split_multipart(body: bytes, boundary: bytes, max_parts: int) -> Received:
         raise BodyUnreadableError("the body is not the multipart form it claims to be") from error
     if not ended:  # what is missing may be the threshold
         raise BodyUnreadableError("the form breaks off before its closing boundary")
-    images = [content for name, content in parts if name == IMAGE]
-    pairs: Pairs = [(name, _text(content)) for name, content in parts if name != IMAGE]
-    return Received(images, pairs, names)
+    return Received(images, pairs)
 
 
 def _file_name(part: Field | File) -> str:

@@ -59,7 +59,7 @@ class ApiKeys:
         digest = _digest(key)
         found = [name for known, name in self._names.items() if hmac.compare_digest(known, digest)]
         if not found:
-            raise KeyWrongError("this key is not known here")
+            raise KeyWrongError("this key is not known")
         return found[0]
 
     def admit(self, name: str) -> None:
@@ -91,7 +91,7 @@ class ApiKeys:
         self._budgets[name] = (left - inspections if allowed else left, now)
         if not allowed:
             raise RateLimitError(
-                f"{self._rate:g} inspections a second are allowed",
+                f"at most {self._rate:g} inspections per second are allowed",
                 retry_after_s=math.ceil((needed + again - left) / self._rate),
             )
 
@@ -116,8 +116,10 @@ def _read_keys(path: Path) -> dict[bytes, str]:
                 "or more in the key"
             )
         if name in names.values() or _digest(key) in names:
-            raise StartError(f"API keys: {path}, line {number}: name or key stands there twice")
+            raise StartError(
+                f"API keys: {path}, line {number}: this name or key is in the file twice"
+            )
         names[_digest(key)] = name
     if not names:
-        raise StartError(f"API keys: {path} holds no key")
+        raise StartError(f"API keys: {path} contains no key")
     return names

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.middleware import answer_headers
-from app.api.profiles import MEDIA_TYPES, Echo, small_problem
 from app.api.schemas import Problem
+from app.api.small_answers import MEDIA_TYPES, Echo, small_problem
 from app.errors import (
     ClientGoneError,
     InternalError,

@@ -5,18 +5,10 @@ Knows names and ranges of the contract; computes nothing.
 
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from app.api.fields import ROI_PATTERN, STRICT_INTEGER, STRICT_NUMBER, Score, checked_box
+from app.api.fields import STRICT_INTEGER, STRICT_NUMBER, ImagePath, Roi, Score
 from app.api.schemas import ModelAnswer
-from app.engine.regions import Box
 from app.products.calibration import NamedScore
 from app.products.live import why_unused
 from app.products.profile import ProductHistory, ProductProfile
@@ -25,7 +17,7 @@ from app.runtime.protocol import ModelInfo
 MAX_SCORES = 20_000
 
 
-def _object(value: Any) -> Any:
+def _from_pairs(value: Any) -> Any:
     """Take a JSON object that was read as pairs; a name that stands there twice is no object."""
     if not isinstance(value, list) or not all(isinstance(p, tuple) for p in value):
         return value
@@ -35,7 +27,7 @@ def _object(value: Any) -> Any:
 
 
 class GivenScore(BaseModel):
-    """One good part's score, as `/v1/detect` told it."""
+    """One good part's score, as `/v1/detect` answered it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,22 +41,21 @@ class CalibrateParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     false_reject: Annotated[float, STRICT_NUMBER, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
-        default=0.005, description="Most good parts that may be rejected, as a share."
+        default=0.005, description="Largest share of good parts that may be rejected."
     )
     dry_run: bool = Field(default=False, description="Answer, but save nothing.")
-    roi: Annotated[str, AfterValidator(checked_box)] | None = Field(
+    roi: Roi | None = Field(
         default=None,
         description="`x,y,width,height` in px: only this part is inspected; requests must send the same.",
         examples=["40,30,200,100"],
-        pattern=ROI_PATTERN,
     )
-    image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+    image_path: ImagePath | None = Field(
         default=None,
         description="Instead of images: a pattern like `line3/good/*.png` below one of SSVP_IMAGE_ROOTS.",
     )
     scores: (
         Annotated[
-            list[Annotated[GivenScore, BeforeValidator(_object)]], Field(max_length=MAX_SCORES)
+            list[Annotated[GivenScore, BeforeValidator(_from_pairs)]], Field(max_length=MAX_SCORES)
         ]
         | None
     ) = Field(default=None, description="Instead of images: scores of /v1/detect; JSON only.")
@@ -72,14 +63,9 @@ class CalibrateParameters(BaseModel):
         default=None, description="With scores: `model.digest` of the answers they came with."
     )
 
-    def box(self) -> Box | None:
-        """Return the part of the images that is inspected; None is all of it."""
-        return None if self.roi is None else Box.parse(self.roi)
-
     def area(self) -> str | None:
-        """Return it as profiles write it, without blanks."""
-        box = self.box()
-        return None if box is None else str(box)
+        """Return `roi` as product profiles write it, without blanks."""
+        return None if self.roi is None else str(self.roi)
 
 
 class RollbackParameters(BaseModel):
@@ -89,15 +75,8 @@ class RollbackParameters(BaseModel):
 
     version: Annotated[int, STRICT_INTEGER, Field(ge=0, le=10**9)] | None = Field(
         default=None,
-        description="0: no profile, the bundle's threshold; none: what this one replaced.",
+        description="0: the bundle's threshold decides; left out: the version that the current one replaced.",
     )
-
-
-class ScoreAnswer(BaseModel):
-    """One picture's score."""
-
-    name: str
-    score: float
 
 
 class CalibrationAnswer(BaseModel):
@@ -108,9 +87,9 @@ class CalibrationAnswer(BaseModel):
     saved: bool
     reason: str | None = Field(description="Why it was not saved.")
     text: str = Field(description="A whole products file with this profile, to commit or to mount.")
-    scores: list[ScoreAnswer] = Field(description="In the order sent.")
+    scores: list[NamedScore] = Field(description="In the order sent.")
     stands_out: list[str] = Field(description="Pictures that look like bad parts.")
-    needed: int = Field(description="Good parts that the asked rate needs.")
+    needed: int = Field(description="Good parts needed for the rate that was asked for.")
 
 
 class ProductAnswer(BaseModel):

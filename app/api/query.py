@@ -1,6 +1,7 @@
-"""The query string, read as strictly as a body: text that is not UTF-8 is refused, not guessed at.
+"""The address of a request, read as strictly as a body: text that is not UTF-8 is refused, not guessed at.
 
-A product whose name came out mangled would be judged by another threshold than its own.
+A product whose name came out mangled would be judged by another threshold than its own. Knows the query string
+and the product in the path; knows no other parameter.
 """
 
 from typing import Annotated
@@ -11,7 +12,7 @@ from fastapi import Depends, Path, Request
 from app.errors import ParameterError
 from app.products.profile import UNPROFILED, product_key
 
-_NOT_UTF8 = "is not percent-encoded UTF-8, in which ü is %C3%BC"
+_NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
 
 

@@ -1,6 +1,6 @@
-"""A request with a body, from the connection to parameters and images, without holding up the event loop.
+"""From a body to parameters and images, without holding up the event loop.
 
-Knows the order of reading and taking apart, and what each costs; knows no endpoint.
+Knows how large a body may be taken apart on it; knows no endpoint.
 """
 
 from collections.abc import Callable
@@ -10,26 +10,19 @@ from typing import TypeVar
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import BodyRoom, read_body
 from app.api.forms import ONE_INSPECTION, BodyLimits, Received, receive
-from app.api.profiles import Echo
 from app.api.query import query_pairs
+from app.api.small_answers import Echo
 from app.engine.formats import is_image
-from app.settings import Settings
 
 T = TypeVar("T")
 _SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longer on a busy machine
 
 
-async def read_request_body(request: Request, settings: Settings, room: BodyRoom) -> bytes:
-    """Read the body as far as the settings allow."""
-    return await read_body(request, room, settings.max_body_bytes, settings.body_timeout_s)
-
-
 async def take_apart(
     request: Request, body: bytes, limits: BodyLimits = ONE_INSPECTION
 ) -> Received:
-    """Take a body apart; from here on errors are answered in the caller's profile."""
+    """Take a body apart; from here on errors are answered in the caller's answer profile."""
     content_type = request.headers.get("content-type", "")
     query = query_pairs(request)
     size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is

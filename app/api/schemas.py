@@ -6,32 +6,26 @@ Knows names, ranges and rounding of the contract; computes nothing.
 import base64
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.fields import (
-    ROI_PATTERN,
     STRICT_INTEGER,
     STRICT_NUMBER,
+    ImagePath,
     ProductName,
+    Roi,
     Score,
     Text128,
-    checked_box,
 )
-from app.engine.inspector import Inspection, Order, StageTimes, ThresholdSource
-from app.engine.regions import Box, Region
+from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource
+from app.engine.regions import Region
 from app.engine.render import Heatmap, HeatmapFormat, HeatmapKind, HeatmapOptions
 from app.products.live import Basis
 from app.runtime.protocol import ModelInfo
 
 _DECIMALS = 4
 
-Profile = Literal["full", "plc", "line"]
+_AnswerProfile = Literal["full", "plc", "line"]
 _SidePx = Annotated[int, STRICT_NUMBER, Field(ge=16, le=4096)]
 
 
@@ -42,7 +36,7 @@ class DetectParameters(BaseModel):
 
     product: ProductName = Field(
         default="object",
-        description="Spoken product name; any name is fine.",
+        description="Product name as people say it; any name is fine.",
         examples=["metal nut"],
     )
     part_id: Text128 | None = Field(default=None, description="Echoed, never interpreted.")
@@ -64,19 +58,18 @@ class DetectParameters(BaseModel):
         description="Its longest side in px, never more than the sent image's, or `original`.",
     )
 
-    roi: Annotated[str, AfterValidator(checked_box)] | None = Field(
+    roi: Roi | None = Field(
         default=None,
         description="`x,y,width,height` in px of the sent image: only this part is inspected.",
         examples=["40,30,200,100"],
-        pattern=ROI_PATTERN,
     )
-    image_path: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+    image_path: ImagePath | None = Field(
         default=None,
         description="Instead of an image: a file below one of the service's SSVP_IMAGE_ROOTS.",
     )
-    profile: Profile = Field(
+    profile: _AnswerProfile = Field(
         default="full",
-        description="`full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
+        description="How to answer: `full`; `plc`: flat ASCII JSON below 512 bytes; `line`: one line of text.",
     )
     deadline_ms: Annotated[int, STRICT_NUMBER, Field(ge=1, le=3_600_000)] | None = Field(
         default=None,
@@ -88,19 +81,13 @@ class DetectParameters(BaseModel):
         allowed_ms = default_deadline_ms if self.deadline_ms is None else self.deadline_ms
         return arrived_at + allowed_ms / 1000
 
-    def box(self) -> Box | None:
-        """Return the part of the image that is inspected; None is all of it."""
-        return None if self.roi is None else Box.parse(self.roi)
-
     def order(self, image: bytes, deadline: float, basis: Basis | None = None) -> Order:
         """Return what the engine is to do until then, and what it is to decide on if that was found before."""
         size = None if self.heatmap_size == "original" else self.heatmap_size
         wanted = self.heatmap if self.profile == "full" else "none"
         kind, encoding = HeatmapKind(wanted), HeatmapFormat(self.heatmap_format)
         heatmap = HeatmapOptions(kind, encoding, size)
-        return Order(
-            image, self.product, self.threshold, heatmap, self.box(), deadline, basis=basis
-        )
+        return Order(image, self.product, self.threshold, heatmap, self.roi, deadline, basis=basis)
 
 
 class RegionAnswer(BaseModel):
@@ -243,7 +230,8 @@ class Problem(BaseModel):
     result_code: Literal[2] = 2
     request_id: str
     needed: int | None = Field(
-        default=None, description="Good parts that the asked rate needs; with calibration_too_few."
+        default=None,
+        description="Good parts needed for the rate that was asked for; with calibration_too_few.",
     )
 
 

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { setUpCalibrate } from "./calibrate.js";
 import { byId, keyOf, make, show } from "./dom.js";
 import { retryFailed, setUpInspect } from "./inspect.js";
+import { Problem } from "./problems.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { showVersions } from "./versions.js";
 
@@ -56,12 +57,12 @@ function say(look, text) {
   if (byId("service-text").textContent !== text) byId("service-text").textContent = text;
 }
 
-const STATES = { starting: "The service is starting; it loads its model", unreachable: "The service cannot be reached", draining: "The service is about to end" };
+const STATES = { starting: "The service is starting: it is loading its model", unreachable: "The service cannot be reached", draining: "The service is shutting down" };
 
 async function ask() {
   clearTimeout(timer);
   const { ready, status, reason } = await api.readiness();
-  if (!ready) say("down", STATES[status] ?? `Not fit to inspect: ${reason || status}`);
+  if (!ready) say("down", STATES[status] ?? `Not ready to inspect: ${reason || status}`);
   else await askProducts();
   timer = setTimeout(ask, ready ? REFRESH_MS : POLL_MS);
 }
@@ -74,17 +75,18 @@ async function askProducts() {
     show(byId("demo"), found.bundle.name === "ssvp-nano");
     byId("known").replaceChildren(...products.map(({ product }) => make("option", { value: product })));
     noteProduct();
-  } catch (error) {
-    if (error.code.startsWith("key_") && !keyAsked) wantKey(error);
-    keyAsked ||= error.code.startsWith("key_");
-    say(error.code.startsWith("key_") ? "" : "down", error.what);
+  } catch (thrown) {
+    const error = Problem.of(thrown);
+    if (error.asksForKey && !keyAsked) wantKey(error);
+    keyAsked ||= error.asksForKey;
+    say(error.asksForKey ? "" : "down", error.what);
   }
 }
 
 function noteProduct() {
   const name = keyOf(byId("product").value);
   const known = products.find((found) => found.product === name);
-  let text = products.length ? "Any name is fine; known ones are offered." : "Any name is fine.";
+  let text = products.length ? "Any name is fine; known products are suggested." : "Any name is fine.";
   if (known?.usable) text = `Has its own threshold: ${known.current.threshold.toFixed(4)}, version ${known.current.version}${onlyFor(known.current)}.`;
   else if (known) text = `Its own threshold is not used: ${known.reason}.`;
   byId("product-note").textContent = text;

@@ -33,8 +33,8 @@ function showNeeded() {
 }
 
 function fail(error) {
-  const problem = error instanceof Problem ? error : new Problem("internal", String(error));
-  if (problem.code.startsWith("key_")) document.dispatchEvent(new Event("keywanted"));
+  const problem = Problem.of(error);
+  if (problem.asksForKey) document.dispatchEvent(new Event("keywanted"));
   byId("cal-problem").replaceChildren(...problemText(problem));
   show(byId("cal-problem"));
 }
@@ -116,7 +116,7 @@ async function inspectOne(part) {
       stopping.abort();
       broken ??= error;
     } else {
-      part.problem = error;
+      part.problem = Problem.of(error);
     }
   }
 }
@@ -127,6 +127,8 @@ function lock(busy) {
   byId("cal-product").disabled = busy;
 }
 
+const failedLines = (failed) => failed.slice(0, 5).map((part) => `${part.name}: ${part.problem.what}`);
+
 // Ask what the threshold would be; nothing is saved.
 async function propose() {
   const failed = parts.filter((part) => part.problem);
@@ -135,7 +137,7 @@ async function propose() {
   forgetProposal();
   if (used().length) drawHistogram(byId("cal-chart"), used(), null, new Set());
   else noChart(byId("cal-chart"), "The histogram of the good parts' scores appears here.");
-  writeList(byId("cal-warnings"), failed.slice(0, 5).map((part) => `${part.name}: ${part.problem.what ?? part.problem.message}`));
+  writeList(byId("cal-warnings"), failedLines(failed));
   if (!used().length || !validRate() || !product()) return;
   asked += 1;
   const mine = asked;
@@ -165,11 +167,11 @@ function showProposal(answer, failed) {
   const odd = new Set(answer.stands_out);
   drawHistogram(byId("cal-chart"), used(), profile.threshold, odd);
   byId("cal-sentence").textContent =
-    `From ${score(profile.threshold)} on a part is NG. Of good parts like these ${profile.n}, at most ` +
-    `${percent(profile.false_reject)} are rejected on average; for this very set the rate lies between ` +
+    `A part is NG from a score of ${score(profile.threshold)} on. Of good parts like these ${profile.n}, at most ` +
+    `${percent(profile.false_reject)} are rejected on average; for this particular set the rate lies between ` +
     `${percent(profile.interval[0])} and ${percent(profile.interval[1])} (95 %).`;
   show(byId("cal-sentence"));
-  writeList(byId("cal-warnings"), [...profile.warnings, ...failed.slice(0, 5).map((part) => `${part.name}: ${part.problem.what ?? part.problem.message}`)]);
+  writeList(byId("cal-warnings"), [...profile.warnings, ...failedLines(failed)]);
   byId("cal-odd").replaceChildren(...used().filter((part) => odd.has(part.name)).map(oddPart));
   byId("cal-save").disabled = false;
   showText(answer, false);

@@ -8,9 +8,9 @@ let opening = 0; // closed while the browser asks, a camera must not start
 let taken = 0;
 
 const REASONS = {
-  NotAllowedError: "The browser was not allowed to use the camera. Allow it beside the address, then open the camera again.",
+  NotAllowedError: "The browser was not allowed to use the camera. Allow it in the address bar, then open the camera again.",
   NotFoundError: "No camera was found. Plug one in, or choose pictures instead.",
-  NotReadableError: "The camera is used by another program. Close that, then open the camera again.",
+  NotReadableError: "The camera is used by another program. Close it, then open the camera again.",
 };
 
 function say(text) {
@@ -27,7 +27,7 @@ export async function openCamera() {
   opening += 1;
   const mine = opening;
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
-    say("Browsers give a camera only to pages opened over https, or on the machine itself as localhost. Open this page so, or choose pictures instead.");
+    say("Browsers give the camera only to pages opened over https, or as localhost on the machine itself. Open this page that way, or choose pictures instead.");
     return;
   }
   say("");
@@ -40,7 +40,7 @@ export async function openCamera() {
     stream = found;
     stream.getVideoTracks()[0].addEventListener("ended", () => {
       closeStream();
-      say("The camera is gone: unplugged, or taken by another program. Plug it in, then open it again.");
+      say("The camera is gone: it was unplugged, or another program has taken it. Plug it in, then open it again.");
     });
     video.srcObject = stream;
     await video.play();

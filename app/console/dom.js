@@ -32,8 +32,9 @@ export function writeList(list, texts) {
 
 export const score = (value) => value.toFixed(4);
 
-// A product's name as the service compares it.
-export const keyOf = (product) => product.trim().replace(/\s+/g, " ").toLowerCase().replaceAll("ß", "ss");
+// A product's name as the service compares it: blanks collapsed, case folded, accents composed.
+export const keyOf = (product) =>
+  product.normalize("NFD").trim().replace(/\s+/g, " ").toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ").normalize("NFC");
 
 // Pictures dropped on an element, or chosen through its file field.
 export function takesFiles(area, button, field, take) {

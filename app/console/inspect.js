@@ -63,8 +63,8 @@ async function inspect(item) {
     const heatmap = (await canShow(item.file)) ? "map" : "overlay";
     item.answer = await api.detect(item.file, { product: item.product, heatmap });
   } catch (error) {
-    item.problem = error instanceof Problem ? error : new Problem("internal", String(error));
-    if (item.problem.code.startsWith("key_")) document.dispatchEvent(new Event("keywanted"));
+    item.problem = Problem.of(error);
+    if (item.problem.asksForKey) document.dispatchEvent(new Event("keywanted"));
   }
   if (!items.includes(item)) return; // cleared meanwhile
   forgetOldest();
@@ -72,7 +72,7 @@ async function inspect(item) {
 }
 
 export function retryFailed() {
-  const again = items.filter((item) => item.problem?.code.startsWith("key_"));
+  const again = items.filter((item) => item.problem?.asksForKey);
   waiting.push(...again);
   work();
 }

@@ -61,7 +61,7 @@ export async function showPicture(item) {
   const source = drawn ? `data:${answer.heatmap.media_type};base64,${answer.heatmap.data}` : item.url;
   const note = byId("stage-note");
   show(note, drawn);
-  note.textContent = drawn ? "This browser cannot show the file itself: this is the service's own drawing of it, heat map included." : "";
+  note.textContent = drawn ? "This browser cannot show the file itself: this is the picture as the service drew it, heat map included." : "";
   const picture = make("img", { alt: `Inspected picture ${item.name}` });
   picture.src = source;
   const mine = { heat: null, outline: null };
@@ -69,7 +69,7 @@ export async function showPicture(item) {
   try {
     await picture.decode();
   } catch {
-    if (frame === mine) stage.replaceChildren(make("p", { class: "empty" }, `There is no picture to show of ${item.name}.`));
+    if (frame === mine) stage.replaceChildren(make("p", { class: "empty" }, `${item.name} cannot be shown.`));
     return;
   }
   if (answer) {

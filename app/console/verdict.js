@@ -48,7 +48,7 @@ export function problemText(problem, again) {
 
 export function showProblem(item, again) {
   showWaiting(item);
-  face("none error", "!", "No result", `${item.name}: not inspected. Not a good part until it is.`);
+  face("none error", "!", "No result", `${item.name}: not inspected. Do not treat it as a good part.`);
   byId("problem").replaceChildren(...problemText(item.problem, again));
   show(byId("problem"));
 }
@@ -68,7 +68,7 @@ export function showVerdict(item, result, threshold, moved) {
   byId("threshold-reset").disabled = !moved;
   byId("threshold-note").textContent = moved
     ? `Moved in this page, for all pictures of ${item.product}. The service decides at ${score(answer.threshold)} and says ${answer.result}.`
-    : `NG from this score on: ${SOURCES[answer.threshold_source] ?? answer.threshold_source}. Moving it decides anew in this page only.`;
+    : `NG from this score on: ${SOURCES[answer.threshold_source] ?? answer.threshold_source}. Moving it changes the verdict in this page only.`;
   const source = answer.profile_version ? `${answer.threshold_source}, version ${answer.profile_version}` : answer.threshold_source;
   define([
     ["File", item.name],

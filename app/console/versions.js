@@ -29,7 +29,7 @@ function sentence(product, current, known) {
   if (!current) return `No version is in use: the model's default decides for ${product}.`;
   if (!known.usable) return `Version ${current} is chosen for ${product}, but the model's default decides: ${known.reason}.`;
   const { roi } = known.current;
-  return roi ? `Version ${current} decides for ${product} where roi=${roi} is sent, else the model's default.` : `Version ${current} decides for ${product}.`;
+  return roi ? `Version ${current} decides for ${product} where roi=${roi} is sent, otherwise the model's default.` : `Version ${current} decides for ${product}.`;
 }
 
 function write(product, { current, history }, known) {

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.engine.inspector import Order
+from app.engine.geometry import Box
+from app.engine.inspection import Order
 from app.engine.lifecycle import Engine
-from app.engine.regions import Box
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.errors import DeadlinePassedError, InferenceError, QueueFullError, RequestError
 from app.products.calibration import NamedScore

@@ -15,9 +15,9 @@ from PIL.ExifTags import Base as Tag
 from PIL.ImageFile import ImageFile
 
 from app.engine.formats import ImageFormat, recognise
+from app.engine.geometry import Size
 from app.engine.headers import shrinks, webp_size
 from app.engine.plugins import depth_bits, is_inverted, is_misread, open_image
-from app.engine.regions import Size
 from app.errors import (
     FormatRefusedError,
     ImageAnimatedError,
@@ -134,12 +134,13 @@ def _check_depth(image: ImageFile, data: bytes) -> None:
     """
     if is_misread(image):
         raise FormatRefusedError(
-            "signed values of 8 bits and unsigned ones of 32 are refused; send unsigned grey of 8 or 16 bits"
+            "TIFF images with signed 8-bit or unsigned 32-bit values are not accepted; "
+            "send unsigned 8-bit or 16-bit grey"
         )
     if image.mode not in _DEEP_MODES and (bits := depth_bits(image, data)) > 8:
         raise FormatRefusedError(
-            f"{bits} bits a channel are accepted in plain grey only; send colour, and grey with "
-            "transparency, with 8"
+            f"{bits} bits per channel are accepted for plain grey only; send colour, and grey with "
+            "transparency, with 8 bits per channel"
         )
 
 

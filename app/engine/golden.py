@@ -8,7 +8,8 @@ import math
 import time
 from dataclasses import dataclass
 
-from app.engine.inspector import Inspector, Order
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.errors import LateError, PredictionError, ServiceError
 from app.runtime.protocol import GoldenImage

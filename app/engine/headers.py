@@ -112,7 +112,7 @@ def read_orientation(exif: bytes) -> int | None:
 def _read_directory(block: bytes) -> _Directory:
     order: Literal["little", "big"] = "little" if block[:2] == b"II" else "big"
     if block[:4] not in (b"II*\0", b"MM\0*"):
-        raise ImageCorruptError("the metadata begin like no TIFF directory")
+        raise ImageCorruptError("the metadata do not begin with a TIFF header")
     mark = "<" if order == "little" else ">"
     (first,) = struct.unpack_from(f"{mark}I", block, 4)
     (count,) = struct.unpack_from(f"{mark}H", block, first)

@@ -6,101 +6,28 @@ Knows the order of the stages and which thread runs each; knows no HTTP and no m
 import asyncio
 import math
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from app.engine.batcher import Batcher
 from app.engine.decode import decode, decode_reduced
+from app.engine.geometry import Box, Size, scaled
 from app.engine.image_threads import ImageThreads, Stage
-from app.engine.regions import Box, Region, Size, find_regions
-from app.engine.render import (
-    Heatmap,
-    HeatmapKind,
-    HeatmapOptions,
-    heatmap_size,
-    render,
-    scaled,
-    shrink,
-)
+from app.engine.inspection import Inspection, Order, StageTimes, ThresholdSource, Verdict
+from app.engine.regions import find_regions
+from app.engine.render import HeatmapKind, heatmap_size, render, shrink
 from app.engine.verdict import Result, checked, decide
 from app.errors import DeadlinePassedError, ParameterError
 from app.products.live import Basis, Products
-from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Prediction, Query, Runtime
 
-ThresholdSource = Literal["request", "profile", "bundle"]
 _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether the file is decoded again for it
 # Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
 # the JPEG's own loss moves them.
 _PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
 _LATEST = 0.1  # weight of the latest image in the running mean
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a caller wants inspected.
-
-    Attributes:
-        image: encoded picture.
-        product: spoken product name.
-        threshold: image-level threshold in [0, 1]; None takes the product profile's, or else the bundle's.
-        heatmap: which heat map to draw.
-        roi: the part of the image that is inspected; None is all of it.
-        deadline: `time.perf_counter()` value after which nobody waits for the verdict.
-        urgent: have the next thread of each stage, and enter a full queue too, at its head.
-        basis: what decides, where that was found before; several images of a request share it.
-        counts: whether the score is one of the line's, whose drift is watched.
-    """
-
-    image: bytes
-    product: str
-    threshold: float | None
-    heatmap: HeatmapOptions
-    roi: Box | None = None
-    deadline: float = math.inf
-    urgent: bool = False
-    basis: Basis | None = None
-    counts: bool = True
-
-
-@dataclass(frozen=True)
-class StageTimes:
-    """Seconds spent in each stage, waiting for its thread included."""
-
-    decode: float
-    queue: float
-    inference: float
-    render: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """OK or NG, and what it rests on."""
-
-    result: Result
-    score: float
-    score_global: float
-    score_local: float
-    threshold: float
-    threshold_source: ThresholdSource
-    profile_version: int | None
-    regions: list[Region]
-    heatmap: Heatmap | None
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """The verdict on one image and how it was reached."""
-
-    verdict: Verdict
-    model: ModelInfo
-    times: StageTimes
-    batch_size: int
-    basis: Basis
 
 
 @dataclass(frozen=True)
@@ -121,25 +48,21 @@ class Inspector:
         self,
         runtime: Runtime,
         batcher: Batcher,
-        pool: Executor,
-        threads: int,
+        threads: ImageThreads,
         max_pixels: int,
-        products: Products | None = None,
+        products: Products,
     ) -> None:
         """Make an inspector.
 
         Args:
             runtime: what prepares images and names the model.
             batcher: the queue in front of the runtime.
-            pool: decodes and draws.
-            threads: how many threads the pool has.
+            threads: decode and draw.
             max_pixels: largest image, width times height.
-            products: thresholds of products; None: there are none.
+            products: thresholds of products.
         """
-        self._runtime, self._batcher = runtime, batcher
-        self._threads = ImageThreads(pool, threads)
-        self._max_pixels = max_pixels
-        self._products = products or Products(ProductStore(None))
+        self._runtime, self._batcher, self._threads = runtime, batcher, threads
+        self._max_pixels, self._products = max_pixels, products
         self._model = runtime.info
         self._conclude_s: dict[_Drawn, float] = {}  # running means: what is left after the queue
 
@@ -202,7 +125,9 @@ class Inspector:
 
     def _open(self, order: Order) -> _Opened:
         image, by = decode_reduced(
-            order.image, self._max_pixels, lambda size: self._reduction(order.roi, size)
+            order.image,
+            self._max_pixels,
+            lambda size: reduction(_inspected(order.roi, size), size, self._runtime.side_px),
         )
         size = Size(by * image.shape[1], by * image.shape[0])
         area = _inspected(order.roi, size)
@@ -216,17 +141,6 @@ class Inspector:
         sharp = by == 1 or image.shape[1] >= _PIXELS_DRAWN * drawn_size.width
         picture = shrink(image, drawn_size) if overlay and sharp else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
-
-    def _reduction(self, roi: Box | None, size: Size) -> int:
-        """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
-
-        So that nobody can tell by the score, enough pixels are left for the model, and the inspected area's
-        edges lie between pixels.
-        """
-        area = _inspected(roi, size)
-        edges = (size.width, size.height, area.x, area.y, area.width, area.height)
-        most = min(area.width, area.height) / (_PIXELS_SCORED * self._runtime.side_px)
-        return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
 
     def _conclude(
         self, order: Order, opened: _Opened, basis: Basis, prediction: Prediction
@@ -270,11 +184,27 @@ class Inspector:
         return opened.picture
 
 
+def reduction(area: Box, image: Size, side_px: int) -> int:
+    """Return by how much each side of a picture may shrink while it is decoded, 8 at most.
+
+    So that nobody can tell by the score, enough pixels are left for the model, and the inspected area's edges
+    lie between pixels.
+
+    Args:
+        area: what is inspected of it.
+        image: its size.
+        side_px: how many pixels a side the model looks at.
+    """
+    edges = (image.width, image.height, area.x, area.y, area.width, area.height)
+    most = min(area.width, area.height) / (_PIXELS_SCORED * side_px)
+    return next((by for by in (8, 4, 2) if by <= most and all(e % by == 0 for e in edges)), 1)
+
+
 def _inspected(roi: Box | None, image: Size) -> Box:
     if roi is None:
-        return Box(0, 0, image.width, image.height)
+        return Box.whole(image)
     if roi.x + roi.width > image.width or roi.y + roi.height > image.height:
         raise ParameterError(
-            f"roi: {roi} does not lie in an image of {image.width} x {image.height} px"
+            f"roi: {roi} does not lie within the image, which is {image.width} x {image.height} px"
         )
     return roi

@@ -11,12 +11,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 
 from app.engine.batcher import Batcher
 from app.engine.golden import GoldenFinding, inspect_golden
+from app.engine.image_threads import ImageThreads
 from app.engine.inspector import Inspector
+from app.engine.state import Snapshot, State
 from app.engine.waiting import BatchLimits
 from app.errors import (
     DeviceLostError,
@@ -29,6 +29,7 @@ from app.errors import (
     WorkerDeadError,
 )
 from app.products.live import Products
+from app.products.store import ProductStore
 from app.runtime.protocol import ModelInfo, Runtime
 from app.settings import Settings
 
@@ -38,41 +39,6 @@ FIRST_GOLDEN_S = 60.0
 # What takes longer never ends: a batch of ssvp-large may take 80 s on two cores, compiling takes minutes.
 HUNG_S, WARM_UP_S = 300.0, 3600.0
 SILENT_S = 10.0  # a device whose batch takes so long may answer nothing at all
-
-
-class State(StrEnum):
-    """What the engine is doing; it inspects in `READY` only."""
-
-    STARTING = "starting"
-    READY = "ready"
-    NOT_READY = "not_ready"
-    FAILED = "failed"
-    DRAINING = "draining"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The engine at one moment, for probes and metrics.
-
-    Attributes:
-        state: what it is doing.
-        reason: why it is not ready; empty when it is.
-        alive: False when the worker thread has ended though it should serve.
-        queue_depth: images waiting for the device.
-        queue_limit: most images that may wait.
-        inflight: requests whose body is in and whose answer is not made, a batch's images besides.
-        golden_score: last score of the golden image, NaN before the first.
-        model: what was loaded, once it is.
-    """
-
-    state: State
-    reason: str
-    alive: bool
-    queue_depth: int
-    queue_limit: int
-    inflight: int
-    golden_score: float
-    model: ModelInfo | None
 
 
 class Engine:
@@ -90,7 +56,8 @@ class Engine:
         products: Products | None = None,
     ) -> None:
         self.on_failure: Callable[[], None] = lambda: None
-        self._settings, self._on_batch, self._products = settings, on_batch, products
+        self._settings, self._on_batch = settings, on_batch
+        self._products = products or Products(ProductStore(None))
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="ssvp-image")
         self._state, self._reason = State.STARTING, "the bundle is being loaded"
         self._batcher: Batcher | None = None
@@ -230,14 +197,9 @@ class Engine:
             if not limit.expired():  # a bundle on a network drive
                 raise
             raise StartError(f"the model was not warm within {WARM_UP_S:g} s") from None
-        settings = self._settings
+        threads = ImageThreads(self._pool, self._settings.decode_threads)
         self._inspector = Inspector(
-            runtime,
-            self._batcher,
-            self._pool,
-            settings.decode_threads,
-            settings.max_pixels,
-            self._products,
+            runtime, self._batcher, threads, self._settings.max_pixels, self._products
         )
         self._reason = "the golden image is being inspected"
         while True:

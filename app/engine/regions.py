@@ -5,52 +5,17 @@ Knows the anomaly map and the image's size; knows no files and no colours.
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from app.engine.geometry import Box
+
 MAX_REGIONS = 32
 # Of the map's cells. Anything smaller is a rounded peak's tip, not a place to look at.
 MIN_AREA_FRACTION = 1e-4
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
-
-
-@dataclass(frozen=True)
-class Size:
-    """Width and height in pixels."""
-
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels; `x`, `y` is its upper left corner.
-
-    Its text is `x,y,width,height` without blanks: two boxes are the same if their texts are.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def __str__(self) -> str:
-        return f"{self.x},{self.y},{self.width},{self.height}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `x,y,width,height`, with or without blanks.
-
-        Raises:
-            ValueError: these are not four numbers, or the box is empty.
-        """
-        x, y, width, height = (int(part) for part in text.split(","))
-        if not width or not height:
-            raise ValueError("width and height must be 1 or more")
-        return cls(x, y, width, height)
 
 
 @dataclass(frozen=True)

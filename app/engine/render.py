@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.engine.geometry import Box, Size
 from app.engine.png import encode_png
-from app.engine.regions import Box, Size
 from app.errors import ParameterError
 
 
@@ -91,16 +91,6 @@ def heatmap_size(image: Size, options: HeatmapOptions) -> Size:
     return Size(
         max(1, round(image.width * side / longest)), max(1, round(image.height * side / longest))
     )
-
-
-def scaled(area: Box, image: Size, drawn: Size) -> Box:
-    """Return where an area of the image lies in a heat map of size `drawn`; at least one pixel."""
-    x_scale, y_scale = drawn.width / image.width, drawn.height / image.height
-    left = min(round(area.x * x_scale), drawn.width - 1)
-    top = min(round(area.y * y_scale), drawn.height - 1)
-    right = max(left + 1, round((area.x + area.width) * x_scale))
-    bottom = max(top + 1, round((area.y + area.height) * y_scale))
-    return Box(left, top, right - left, bottom - top)
 
 
 def shrink(image: NDArray[np.uint8], size: Size) -> Image.Image:

@@ -57,36 +57,34 @@ class Computer:
         Raises:
             DeviceLostError: the device failed for good, or twice had no memory for a single image.
         """
+        return self._compute(queries, alone, once_more=False)
+
+    def _compute(self, queries: Sequence[Query], alone: bool, *, once_more: bool) -> list[Outcome]:
         try:
             return list(self._predict(queries, alone))
         except DeviceLostError:
             raise
         except OutOfDeviceMemoryError as error:
-            return self._with_less_memory(queries, alone, error)
+            if once_more:
+                raise DeviceLostError("the device twice had no memory for one image") from error
+            parts = self._halved(queries)
         except Exception as error:  # noqa: BLE001
             if len(queries) == 1:
                 return [_failure(error)]
             logger.warning("batch of %d failed, retrying one by one: %r", len(queries), error)
-            return [outcome for query in queries for outcome in self.compute([query], alone=alone)]
+            parts = [[query] for query in queries]
+        # Out here the error and what it holds of the device's memory are gone.
+        single = len(queries) == 1
+        return [o for part in parts for o in self._compute(part, alone, once_more=single)]
 
-    def _with_less_memory(
-        self, queries: Sequence[Query], alone: bool, error: OutOfDeviceMemoryError
-    ) -> list[Outcome]:
+    def _halved(self, queries: Sequence[Query]) -> list[Sequence[Query]]:
         half = len(queries) // 2
-        if half:
-            self.max_batch = min(self.max_batch, half)
-            logger.warning("out of memory at %d images; batches are halved", len(queries))
-            parts = (queries[:half], queries[half:])
-            return [outcome for part in parts for outcome in self.compute(part, alone=alone)]
-        logger.warning("out of memory at one image; trying it once more")
-        try:
-            return list(self._predict(queries, alone))
-        except DeviceLostError:
-            raise
-        except OutOfDeviceMemoryError:
-            raise DeviceLostError("the device twice had no memory for one image") from error
-        except Exception as another:  # noqa: BLE001
-            return [_failure(another)]
+        if not half:
+            logger.warning("out of memory at one image; trying it once more")
+            return [queries]
+        self.max_batch = min(self.max_batch, half)
+        logger.warning("out of memory at %d images; batches are halved", len(queries))
+        return [queries[:half], queries[half:]]
 
     def _predict(self, queries: Sequence[Query], alone: bool) -> list[Scored]:
         started = time.perf_counter()

@@ -80,9 +80,7 @@ class ProductStore:
                 if self._path is None or self._stamp == self._stamp_now():
                     return
                 self._load()
-        except OSError as error:
-            logger.error("products file: %s; the profiles read before stay in use", error)
-        except _BrokenError as error:
+        except (OSError, _BrokenError) as error:
             logger.error("products file: %s; the profiles read before stay in use", error)
         else:
             logger.info("products file: %d products were read", len(self._known.products))

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from app.api.examples import DETECT_DESCRIPTION
+from app.api.openapi import DETECT_DESCRIPTION
 from tests.conftest import Service
 
 pytestmark = pytest.mark.anyio

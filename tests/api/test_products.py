@@ -142,6 +142,7 @@ async def test_a_profile_of_another_bundle_never_decides(settings: Settings) -> 
         assert (found["threshold_source"], found["profile_version"]) == ("bundle", None)
         (warning,) = found["warnings"]
         assert "another bundle" in warning
+        assert (await detect(service, 100, threshold=0.9))["warnings"] == []  # its own decides
         form = [("image", ("a.png", encode(grey(100))))] * 2
         batch = await service.client.post(
             "/v1/detect/batch", params={"product": "metal nut"}, files=form
@@ -163,6 +164,11 @@ async def test_a_profile_decides_its_own_roi_only(kept: Service) -> None:
     found = await detect(kept)
     assert found["threshold_source"] == "bundle"
     assert "roi" in found["warnings"][0]
+    await kept.client.post(f"{NUT}/calibrate", json=scores(GOOD))
+    assert (await detect(kept))["threshold_source"] == "profile"
+    found = await detect(kept, roi="0,0,20,20")
+    assert found["threshold_source"] == "bundle"
+    assert "made for roi none, not 0,0,20,20" in found["warnings"][0]
 
 
 async def test_a_dry_run_and_a_service_without_a_file_answer_but_save_nothing(

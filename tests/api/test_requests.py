@@ -49,6 +49,14 @@ async def test_a_roi_without_the_spot_is_fine(service: Service) -> None:
     assert (found["result"], found["score"]) == ("OK", 0.0)
 
 
+async def test_a_roi_may_reach_to_the_edges(service: Service) -> None:
+    """The whole image as a box is the whole image; its last pixel is a box too."""
+    whole = (await service.client.post(URL, content=_spotted())).json()
+    for roi, score in (("0,0,400,200", whole["score"]), ("399,199,1,1", 0.0)):
+        answer = await service.client.post(URL, params={"roi": roi}, content=_spotted())
+        assert (answer.status_code, answer.json()["score"]) == (200, score)
+
+
 @pytest.mark.parametrize(
     "roi", ["0,0,401,10", "0,150,10,51", "400,0,1,1", "1,2,3", "a,b,c,d", "0,0,0,5", "-1,0,5,5", ""]
 )

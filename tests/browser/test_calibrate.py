@@ -115,7 +115,7 @@ def test_a_calibration_that_broke_off_says_so(opened: Open) -> None:
         page.locator("#cal-files").set_input_files(parts)
         expect(page.locator("#cal-state")).to_contain_text("not inspected: add them again")
         expect(page.locator("#cal-state")).to_contain_text("12 good parts")
-        expect(page.locator("#cal-problem")).to_contain_text("more to do than it can take")
+        expect(page.locator("#cal-problem")).to_contain_text("more to do than it can handle")
 
 
 def test_parts_dropped_meanwhile_are_inspected_too_and_nothing_is_saved_before(

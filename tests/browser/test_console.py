@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.products.profile import product_key
 from app.settings import Settings
 from tests.browser.conftest import Open
 from tests.fakes import FakeRuntime, encode, grey
@@ -133,6 +134,28 @@ def test_a_file_the_browser_cannot_show_comes_drawn(opened: Open) -> None:
         _verdict(watched.page, "NG")
         expect(watched.page.locator(".frame > img")).to_be_visible()
         expect(watched.page.locator("#stage-note")).to_contain_text("cannot show")
+
+
+def test_products_are_told_apart_as_the_service_does(opened: Open, service_url: str) -> None:
+    """Blanks, case and the encoding of accents make no other product; another accent does."""
+    names = [
+        " Metal  Nut ",
+        "Café",
+        "Cafe\u0301",
+        "CAFÉ",
+        "Cafe",
+        "Straße",
+        "ΚΑΠΆΚΙΟΣ",
+        "Trụ",
+        "tru\u0323",
+    ]
+    with opened() as watched:
+        keys = watched.page.evaluate(
+            f"names => import('{service_url}/console/dom.js').then(dom => names.map(dom.keyOf))",
+            names,
+        )
+    assert keys == [product_key(name) for name in names]
+    assert len(set(keys)) == 6
 
 
 def test_camera_picture_is_inspected(opened: Open) -> None:

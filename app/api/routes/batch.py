@@ -1,4 +1,7 @@
-"""`POST /v1/detect/batch`: several images of one call, each with its own result or its own error."""
+"""`POST /v1/detect/batch`: several images of one call, each with its own result or its own error.
+
+Knows how the images of one call share its deadline, its product's threshold and its caller's budget.
+"""
 
 import asyncio
 import json
@@ -8,19 +11,20 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import unless_gone
-from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep, inspects
-from app.api.examples import BATCH_DESCRIPTION, batch_openapi, problem_responses
-from app.api.forms import read_parameters
+from app.api.access import for_inspection
+from app.api.body import read_body, unless_gone
+from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
+from app.api.forms import Received, read_as
+from app.api.openapi import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.problems import describe, log_internal
-from app.api.receive import read_request_body, take_apart
+from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
 from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
 from app.products.live import Basis
 from app.records import RequestRecord
 
-router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
+router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
 
 
 @router.post(
@@ -41,18 +45,18 @@ async def detect_batch(
 ) -> Response:
     """Read the request, have every image inspected, write the answers in the images' order."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     with engine.admitted() as inspector:
         received = await take_apart(request, body)
-        parameters = read_parameters(received.pairs)
+        parameters = read_as(DetectParameters, received.pairs)
         if parameters.profile != "full" or parameters.image_path is not None:
-            raise ParameterError("profile, image_path: not in a batch")
+            raise ParameterError("profile, image_path: not allowed in a batch")
         if not received.images:
             raise ImageMissingError("there is no `image` in the body")
         keys.spend_more(record.key, len(received.images) - 1)
-        basis = inspector.basis(parameters.product, parameters.box())
+        basis = inspector.basis(parameters.product, parameters.roi)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
-        work = _inspect_all(engine, record, parameters, received.images, basis, deadline)
+        work = _inspect_all(engine, record, parameters, received, basis, deadline)
         results = await unless_gone(request, work)
         found = {"request_id": record.request_id, "results": results}
         written = await run_in_threadpool(json.dumps, found)
@@ -65,7 +69,7 @@ async def _inspect_all(
     engine: Engine,
     record: RequestRecord,
     parameters: DetectParameters,
-    images: list[bytes],
+    received: Received,
     basis: Basis,
     deadline: float,
 ) -> list[dict[str, Any]]:
@@ -84,7 +88,7 @@ async def _inspect_all(
         return await run_in_threadpool(_result, part, parameters)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(image)) for image in images]
+        tasks = [group.create_task(one(image.data)) for image in received.images]
     return [task.result() for task in tasks]
 
 

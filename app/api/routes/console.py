@@ -67,14 +67,14 @@ class Asset:
     etag: str
 
 
-def read_assets(folder: Path = FOLDER) -> dict[str, Asset]:
-    """Return the files of the page by their path below the folder."""
+def read_assets() -> dict[str, Asset]:
+    """Return the files of the page by their path below its folder."""
     found = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(FOLDER.rglob("*")):
         if path.suffix in MEDIA_TYPES:
             content = path.read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            name = path.relative_to(folder).as_posix()
+            name = path.relative_to(FOLDER).as_posix()
             found[name] = Asset(content, MEDIA_TYPES[path.suffix], etag)
     return found
 
@@ -96,11 +96,7 @@ def _answer(request: Request, name: str) -> Response:
     if (found := assets.get(name)) is None:
         raise HTTPException(404)
     headers = {**HEADERS, "ETag": found.etag}
-    known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
-    if found.etag in known:
+    known = request.headers.get("if-none-match", "").split(",")
+    if found.etag in [tag.strip().removeprefix("W/") for tag in known]:
         return Response(status_code=304, headers=headers)
     return Response(found.content, headers=headers, media_type=found.media_type)
-
-
-def _if_none_match(request: Request) -> str:
-    return request.headers.get("if-none-match", "")

@@ -5,18 +5,19 @@ from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.api.body import unless_gone
-from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep, inspects
-from app.api.examples import DETECT_DESCRIPTION, detect_openapi, detect_responses
-from app.api.forms import Received, read_parameters
-from app.api.profiles import MEDIA_TYPES, Echo, small_answer
-from app.api.receive import beside_loop, read_request_body, take_apart
+from app.api.access import for_inspection
+from app.api.body import read_body, unless_gone
+from app.api.deps import EngineDep, ImageFilesDep, RecordDep, RoomDep, SettingsDep
+from app.api.forms import Received, read_as
+from app.api.openapi import DETECT_DESCRIPTION, detect_openapi, detect_responses
+from app.api.receive import beside_loop, take_apart
 from app.api.schemas import Answer, DetectParameters
+from app.api.small_answers import MEDIA_TYPES, Echo, small_answer
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.records import RequestRecord
 
-router = APIRouter(tags=["inspection"], dependencies=[Depends(inspects)])
+router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
 
 
 @router.post(
@@ -37,10 +38,10 @@ async def detect(
 ) -> Response:
     """Read the request, have it inspected, write the answer; all of it before the deadline."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     with engine.admitted() as inspector:
         received = await take_apart(request, body)
-        parameters = read_parameters(received.pairs)
+        parameters = read_as(DetectParameters, received.pairs)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
         image = await _image(request, received, parameters, files, deadline)
         if parameters.image_path is not None:  # a file in memory counts like a body

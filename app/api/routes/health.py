@@ -1,4 +1,7 @@
-"""Probes and metrics; never behind a key, never behind the queue."""
+"""Probes and metrics; never behind a key, never behind the queue.
+
+Knows what the engine says of itself; inspects nothing.
+"""
 
 from typing import Any
 
@@ -8,19 +11,19 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.deps import EngineDep, MetricsDep, ProductsDep
 from app.api.schemas import Health
-from app.engine.lifecycle import State
+from app.engine.state import State
 
 router = APIRouter(tags=["operation"])
 
 _NOT_OK: dict[int | str, dict[str, Any]] = {
-    503: {"model": Health, "description": "Not so; `reason` says why."}
+    503: {"model": Health, "description": "It is not; `reason` says why."}
 }
 
 
 @router.get("/livez", response_model=Health, responses=_NOT_OK)
 @router.get("/v2/health/live", response_model=Health, responses=_NOT_OK)
 async def live(engine: EngineDep) -> Response:
-    """Tell whether event loop and worker thread live; a process that does not should be restarted."""
+    """Say whether event loop and worker threads are alive; if they are not, restart the process."""
     snapshot = engine.snapshot()
     return _health(snapshot.alive, "alive" if snapshot.alive else snapshot.state, snapshot.reason)
 
@@ -28,7 +31,7 @@ async def live(engine: EngineDep) -> Response:
 @router.get("/readyz", response_model=Health, responses=_NOT_OK)
 @router.get("/v2/health/ready", response_model=Health, responses=_NOT_OK)
 async def ready(engine: EngineDep) -> Response:
-    """Tell whether images are inspected now: the model is warm and the golden image has its score."""
+    """Say whether images are being inspected: the model is warm and the golden image has its score."""
     snapshot = engine.snapshot()
     return _health(snapshot.state is State.READY, snapshot.state, snapshot.reason)
 

@@ -1,4 +1,7 @@
-"""`/v1/products`: thresholds from good parts, what is kept of them, and the way back."""
+"""`/v1/products`: thresholds from good parts, what is kept of them, and the way back.
+
+Knows where good parts come from: a body, paths, or scores that were computed before; computes no threshold.
+"""
 
 import asyncio
 import logging
@@ -8,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.api.body import unless_gone
+from app.api.access import refuse_cross_site, require_key
+from app.api.body import read_body, unless_gone
 from app.api.deps import (
     CalibrationRoomDep,
     CalibratorDep,
@@ -19,12 +23,10 @@ from app.api.deps import (
     RecordDep,
     RoomDep,
     SettingsDep,
-    from_no_other_site,
-    may_ask,
 )
-from app.api.examples import problem_responses
 from app.api.forms import BodyLimits, Received, read_as
-from app.api.product_examples import CALIBRATE_DESCRIPTION, calibrate_openapi, rollback_openapi
+from app.api.openapi import problem_responses
+from app.api.product_openapi import CALIBRATE_DESCRIPTION, calibrate_openapi, rollback_openapi
 from app.api.product_schemas import (
     CalibrateParameters,
     CalibrationAnswer,
@@ -32,11 +34,10 @@ from app.api.product_schemas import (
     ProductAnswer,
     ProductsAnswer,
     RollbackParameters,
-    ScoreAnswer,
     named_scores,
 )
 from app.api.query import CalibratedPath, ProductPath
-from app.api.receive import read_request_body, take_apart
+from app.api.receive import take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
 from app.engine.image_files import ImageFiles
@@ -47,14 +48,15 @@ from app.products.calibration import NamedScore, calibrate
 from app.products.conformal import needed
 from app.products.errors import BundleChangedError
 from app.products.profile import BundleIdentity, product_key
+from app.products.store import Saved
 from app.runtime.protocol import ModelInfo
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(
     tags=["products"],
-    dependencies=[Depends(may_ask), Depends(from_no_other_site)],
-    responses=problem_responses(profiles=True),
+    dependencies=[Depends(require_key), Depends(refuse_cross_site)],
+    responses=problem_responses(products=True),
 )
 
 _LIMITS = BodyLimits(parts=2_000, json_marks=80_000)
@@ -62,7 +64,7 @@ _LIMITS = BodyLimits(parts=2_000, json_marks=80_000)
 
 @router.get("/v1/products", summary="List product profiles")
 async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAnswer:
-    """Tell of every product with a profile whether it decides, and if not, why."""
+    """Say for each product with a profile whether it decides and, if not, why."""
     model, store = _model(engine), products.store
     return ProductsAnswer(
         bundle=ModelAnswer.of(model),
@@ -94,7 +96,7 @@ async def calibrate_product(
 ) -> CalibrationAnswer:
     """Score every picture, or take the scores given, and make the threshold of them."""
     engine.refuse_if_unavailable()
-    body = await read_request_body(request, settings, room)
+    body = await read_body(request, room, settings)
     with engine.admitted() as inspector:
         received = await take_apart(request, body, _LIMITS)
         parameters = await run_in_threadpool(read_as, CalibrateParameters, received.pairs)
@@ -105,29 +107,20 @@ async def calibrate_product(
     else:
         parts = await _good_parts(received, parameters, files)
         keys.spend_more(record.key, len(parts) - 1)
-        scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.box()))
+        scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.roi))
     bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
     found = await run_in_threadpool(
         calibrate, product, scores, parameters.false_reject, bundle, parameters.area()
     )
     saved = await asyncio.to_thread(products.store.add, found.profile, dry_run=parameters.dry_run)
-    profile = saved.profile
-    logger.info(
-        "calibrated %a: version %d, threshold %.4f from %d good parts for a false-reject rate of %g; %s",
-        profile.product,
-        profile.version,
-        profile.threshold,
-        profile.n,
-        profile.false_reject,
-        "saved" if saved.reason is None else f"not saved: {saved.reason}",
-    )
+    _log(saved)
     return CalibrationAnswer(
         request_id=record.request_id,
-        profile=profile,
+        profile=saved.profile,
         saved=saved.reason is None,
         reason=saved.reason,
         text=saved.text,
-        scores=[ScoreAnswer(name=s.name, score=s.score) for s in scores],
+        scores=scores,
         stands_out=found.stands_out,
         needed=needed(parameters.false_reject),
     )
@@ -145,11 +138,11 @@ async def roll_back(
     products: ProductsDep,
     room: RoomDep,
 ) -> HistoryAnswer:
-    """Take the version that this one replaced, the one named, or with 0 none and the bundle's threshold."""
-    body = await read_request_body(request, settings, room)
+    """Go back to the version that this one replaced or to the one named; 0 is the bundle's threshold."""
+    body = await read_body(request, room, settings)
     received = await take_apart(request, body)
     if received.images:
-        raise ParameterError("image: not in a rollback")
+        raise ParameterError("image: not allowed in a rollback")
     version = read_as(RollbackParameters, received.pairs).version
     history = await asyncio.to_thread(products.store.rollback, product, version)
     logger.info("rolled %a back: version %s decides", product_key(product), history.current or 0)
@@ -173,13 +166,15 @@ def _given(
     received: Received, parameters: CalibrateParameters, model: ModelInfo
 ) -> list[NamedScore]:
     if received.images or parameters.image_path is not None:
-        raise ParameterError("scores: send scores, images or image_path, one of them")
+        raise ParameterError("scores: send exactly one of scores, images and image_path")
     if parameters.digest is None:
-        raise ParameterError("digest: needed with scores, so that they are of the loaded bundle")
+        raise ParameterError(
+            "digest: needed with scores, to check that they come from the loaded bundle"
+        )
     if parameters.digest != model.digest:
         raise BundleChangedError(
-            f"the scores were made with bundle {parameters.digest[:12]}..., loaded is {model.digest[:12]}... "
-            f"({model.name} {model.version}); inspect the good parts again"
+            f"the scores were made with bundle {parameters.digest[:12]}..., but {model.digest[:12]}... "
+            f"({model.name} {model.version}) is loaded; inspect the good parts again"
         )
     return named_scores(parameters.scores or [])
 
@@ -189,18 +184,31 @@ async def _good_parts(
 ) -> list[GoodPart]:
     """Return the pictures that were sent, or those a pattern means, not read yet."""
     if parameters.digest is not None:
-        raise ParameterError("digest: goes with scores")
+        raise ParameterError("digest: allowed only with scores")
     if parameters.image_path is None:
         if not received.images:
             raise ImageMissingError("there is no `image`, no `image_path` and no `scores`")
-        named = zip(received.images, received.names, strict=True)
         return [
-            GoodPart(name or f"image {i}", _sent(image)) for i, (image, name) in enumerate(named, 1)
+            GoodPart(image.name or f"image {i}", _sent(image.data))
+            for i, image in enumerate(received.images, 1)
         ]
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
     paths = await files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
     return [GoodPart(as_text(path), _on_disk(files, path)) for path in paths]
+
+
+def _log(saved: Saved) -> None:
+    profile = saved.profile
+    logger.info(
+        "calibrated %a: version %d, threshold %.4f from %d good parts for a false-reject rate of %g; %s",
+        profile.product,
+        profile.version,
+        profile.threshold,
+        profile.n,
+        profile.false_reject,
+        "saved" if saved.reason is None else f"not saved: {saved.reason}",
+    )
 
 
 def _sent(image: bytes) -> Callable[[], Awaitable[bytes]]:

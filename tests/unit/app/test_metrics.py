@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 
-from app.engine.lifecycle import Snapshot, State
+from app.engine.state import Snapshot, State
 from app.metrics import Metrics
 from app.products.drift import Drift
 from app.products.live import ProductState

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from app.engine.batcher import Batcher
-from app.engine.inspector import Inspector, Order
+from app.engine.image_threads import ImageThreads
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.render import HeatmapOptions
 from app.engine.waiting import BatchLimits
+from app.products.live import Products
+from app.products.store import ProductStore
 from benchmarks.stages import PRODUCT, conclude, open_picture
 from model.config import SSVP_NANO
 from tests.fakes import FakeRuntime, encode
@@ -30,7 +34,8 @@ def runtime() -> FakeRuntime:
 async def inspector(runtime: FakeRuntime, anyio_backend: str) -> AsyncIterator[Inspector]:
     """The service's own stages, whose batcher is never asked."""
     with ThreadPoolExecutor(1) as pool:
-        yield Inspector(runtime, Batcher(runtime, BatchLimits()), pool, 1, MAX_PIXELS)
+        batcher, threads = Batcher(runtime, BatchLimits()), ImageThreads(pool, 1)
+        yield Inspector(runtime, batcher, threads, MAX_PIXELS, Products(ProductStore(None)))
 
 
 @pytest.mark.parametrize("encoding", ["PNG", "JPEG"])

@@ -1,12 +1,20 @@
 """The evaluation on samples whose figures are known by hand."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from model.evaluate import ScoredImage, measure, resize_mask
+from model import evaluate
+from model.evaluate import (
+    CategoryReport,
+    DefectReport,
+    MacroReport,
+    ScoredImage,
+    measure,
+    resize_mask,
+)
 from model.report import unmarked_note
 from model.types import Sample
 
@@ -56,6 +64,20 @@ def test_report_holds_figures_per_category_and_defect() -> None:
     assert report.categories["tile"].image_auroc == 0.0
     assert report.macro.image_auroc == pytest.approx((0.75 + 0.0) / 2)
     assert seen == [4, 2]
+
+
+def test_each_macro_figure_is_the_mean_of_its_own_column() -> None:
+    """Over the categories where it is defined; defects count one by one, whatever category they are of."""
+    first = {"scratch": DefectReport(1, 0.9, 0.5), "dent": DefectReport(1, 0.9, 0.6)}
+    second = {"crack": DefectReport(1, 0.9, 0.1)}
+    macro = evaluate._macro_report(
+        {
+            "nut": CategoryReport(2, 2, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, first),
+            "tile": CategoryReport(1, 1, 0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.7, float("nan"), second),
+        }
+    )
+    expected = MacroReport(0.15, 0.3, 0.45, 0.6, 0.7, 0.65, 0.7, 0.4)
+    assert asdict(macro) == pytest.approx(asdict(expected))
 
 
 def test_an_unknown_mask_leaves_pixel_figures_undefined() -> None:

@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from model.config import SSVP_NANO
+from model.data.masks import TARGET_CELLS, cell_mask
 from model.losses import (
     LossWeights,
     dice_loss,
@@ -80,6 +83,7 @@ def test_ranking_loss_wants_the_defective_twin_above() -> None:
     label = torch.tensor([0.0, 1.0])
     right = ranking_loss(torch.tensor([0.2, 0.7]), label)
     wrong = ranking_loss(torch.tensor([0.7, 0.2]), label)
+    assert ranking_loss(torch.tensor([0.7, 0.2]), 1.0 - label) == right  # whichever comes first
     assert float(right) == pytest.approx(math.log1p(math.exp(-4.0)), rel=1e-4)
     assert float(wrong) == pytest.approx(math.log1p(math.exp(4.0)), rel=1e-4)
 
@@ -110,6 +114,54 @@ def test_total_is_the_weighted_sum_of_its_terms() -> None:
     )
     assert value["total"] == pytest.approx(expected, rel=1e-5)
     assert value["ranking"] == 0.0
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_each_term_is_taken_of_its_own_maps_and_scores(balanced: bool) -> None:
+    """P_map for the mixed focal loss and Dice, the experts' maps for the levels, each with its parameter."""
+    torch.manual_seed(0)
+    model, grid = SSVP(SSVP_NANO).train(), SSVP_NANO.grid
+    images = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    mask = torch.zeros(2, 256, 256, dtype=torch.bool)
+    mask[1, 40:90, 40:90] = True
+    weights = LossWeights(
+        focal_gamma=1.5,
+        focal_mixed=2.0,
+        focal_levels=3.0,
+        kl=0.3,
+        margin_xi=1.5,
+        dice=0.5,
+        ranking=0.7,
+        balanced=balanced,
+    )
+    with torch.no_grad():
+        outputs, text = (
+            model(TowerImages(images, images), ["nut", "nut"]),
+            model.text_bank(["nut", "nut"]),
+        )
+        found = ssvp_losses(outputs, text, mask, grid, weights)
+        size = TARGET_CELLS * grid
+        target, label = cell_mask(mask, size), torch.tensor([0.0, 1.0])
+
+        def upsampled(maps: Tensor) -> Tensor:
+            square = maps.reshape(2, 1, grid, grid)
+            return F.interpolate(square, (size, size), mode="bilinear")[:, 0]
+
+        mixed = upsampled(outputs.scores.grid_map)
+        experts = [upsampled(maps) for maps in outputs.scores.expert_maps.unbind(dim=1)]
+        focal = [focal_loss(maps, target, 1.5, balanced=balanced) for maps in (mixed, *experts)]
+        levels = torch.stack(focal[1:]).mean()
+        assert outputs.refinement is not None
+        expected = {
+            "focal": 2.0 * focal[0] + 3.0 * levels,
+            "image": image_loss(outputs.scores.score, label),
+            "vae": vae_loss(outputs.refinement, 0.3),
+            "margin": margin_loss(outputs.text, text, 1.5),
+            "dice": dice_loss(mixed, target),
+            "ranking": ranking_loss(outputs.scores.score, label),
+        }
+    for name, value in expected.items():
+        assert float(getattr(found, name)) == pytest.approx(float(value), rel=1e-5), name
 
 
 def test_the_objective_reaches_every_module_but_no_tower() -> None:

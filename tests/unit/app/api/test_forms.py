@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.forms import read_parameters, receive
+from app.api.forms import read_as, receive
 from app.api.schemas import DetectParameters
+from app.engine.geometry import Box
 from app.errors import (
     BodyUnreadableError,
     ImageMissingError,
@@ -42,7 +43,7 @@ def _parse(
     body: bytes, content_type: str = "", query: list[tuple[str, str]] | None = None
 ) -> _Form:
     received = receive(body, content_type, query or [])
-    return _Form(received.image(), read_parameters(received.pairs))
+    return _Form(received.image(), read_as(DetectParameters, received.pairs))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,7 @@ def test_too_many_parts() -> None:
         ("threshold", "-0.1"),
         ("threshold", "x"),
         ("threshold", ""),
+        ("threshold", "+0.5"),
         ("sequence", "1.5"),
         ("sequence", str(2**63)),
         ("heatmap", "fancy"),
@@ -191,9 +193,29 @@ def test_json_values_of_the_wrong_type(name: str, value: object) -> None:
         _parse(_json(image=BASE64, **{name: value}))
 
 
+@pytest.mark.parametrize("sequence", [-(2**63), -5, 2**63 - 1])
+def test_a_sequence_may_be_any_signed_number_of_64_bits(sequence: int) -> None:
+    """As a PLC counts, which may begin below zero."""
+    assert _parse(PNG, query=[("sequence", str(sequence))]).parameters.sequence == sequence
+
+
 def test_json_null_is_as_good_as_nothing() -> None:
     """Where a parameter may be left out."""
-    assert _parse(_json(image=BASE64, threshold=None)).parameters.threshold is None
+    found = _parse(_json(image=BASE64, threshold=None, roi=None)).parameters
+    assert (found.threshold, found.roi) == (None, None)
+
+
+def test_a_roi_is_read_with_or_without_blanks() -> None:
+    """It is a box from here on."""
+    found = _parse(PNG, query=[("roi", " 40, 30 ,200,100 ")])
+    assert found.parameters.roi == Box(40, 30, 200, 100)
+
+
+@pytest.mark.parametrize("roi", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "-1,0,5,5", "1.5,0,5,5", "", 7])
+def test_a_roi_that_is_none_is_explained_in_words(roi: object) -> None:
+    """No pattern for the caller to read."""
+    with pytest.raises(ParameterError, match=r"^roi: four whole numbers .* x,y,width,height$"):
+        _parse(_json(image=BASE64, roi=roi))
 
 
 def test_unknown_and_repeated_parameters_are_refused() -> None:
@@ -231,5 +253,5 @@ def test_a_form_that_breaks_off_in_a_later_field_is_refused() -> None:
 
 def test_json_of_millions_of_members_is_refused_unread() -> None:
     """Parsing it would hold up every other caller for seconds."""
-    with pytest.raises(BodyUnreadableError, match="more than is expected"):
+    with pytest.raises(BodyUnreadableError, match="more values than"):
         _parse(b'{"image": "", "a": [' + b"{}," * 1000 + b"{}]}")

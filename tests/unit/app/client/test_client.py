@@ -184,6 +184,30 @@ async def test_a_200_that_is_no_verdict_is_never_ok(body: bytes) -> None:
             await client.detect(b"x")
 
 
+@pytest.mark.parametrize(("result", "code"), [("OK", 1), ("NG", 0)])
+async def test_a_verdict_that_contradicts_itself_is_never_ok(
+    client: AsyncSSVPClient, result: str, code: int
+) -> None:
+    """A part may pass where both the word and the number say so."""
+    found = await client.detect(encode(grey(20)))
+    assert found.ok
+    said = {**found.model_dump(mode="json"), "result": result, "result_code": code}
+    assert not Inspection.model_validate_json(json.dumps(said)).ok
+
+
+@pytest.mark.parametrize("results", [0, 1, 3])
+async def test_a_batch_with_a_result_too_few_or_too_many_is_no_answer(
+    client: AsyncSSVPClient, results: int
+) -> None:
+    """Whose verdict is missing nobody could tell, and the last part would pass unseen."""
+    answer = (await client.detect_batch([encode(grey(20))] * max(1, results)))[:results]
+    said = {"request_id": "r", "results": [r.model_dump(mode="json") for r in answer]}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=said))
+    async with AsyncSSVPClient("http://ssvp", transport=transport) as told:
+        with pytest.raises(UnreadableAnswerError, match="2 images were sent"):
+            await told.detect_batch([b"x", b"y"])
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

@@ -14,6 +14,7 @@ from app.client import (
     SSVPError,
     UnavailableError,
     UnreachableError,
+    UnreadableAnswerError,
     sending,
 )
 from app.client.calls import CALIBRATE_S, Picture, calibrate_call
@@ -88,6 +89,15 @@ async def test_without_retry_after_the_pauses_grow(slept: list[float]) -> None:
     assert list(pauses(8, lambda: 1.0))[-2:] == [5.0, 5.0]
 
 
+async def test_a_service_that_stays_busy_is_asked_less_and_less_often(slept: list[float]) -> None:
+    """It says one second each time; pauses that have grown beyond that are made as they are."""
+    async with Script(busy(after="1")).client() as client:
+        with pytest.raises(UnavailableError):
+            await client.products()
+    assert slept[0] == 1.0
+    assert 2.5 <= slept[-1] <= 5.0
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
@@ -99,8 +109,10 @@ async def test_without_retry_after_the_pauses_grow(slept: list[float]) -> None:
         (httpx.Response(500, json={"code": "internal"}), ServiceFailedError, "internal"),
         (httpx.Response(504, json={"code": "deadline_passed"}), LateError, "deadline_passed"),
         (httpx.Response(413, content=b"<html>"), RequestRefusedError, "http_413"),
+        (httpx.Response(500, json=["what", "now"]), ServiceFailedError, "http_500"),
+        (httpx.Response(302, content=b"log in"), UnreadableAnswerError, "http_302"),
     ],
-    ids=["refused", "failed", "late", "a proxy's"],
+    ids=["refused", "failed", "late", "a proxy's", "no document", "a portal's"],
 )
 async def test_what_would_end_the_same_is_asked_once(
     answer: httpx.Response, kind: type[SSVPError], code: str, slept: list[float]
@@ -223,6 +235,19 @@ async def test_the_service_is_told_what_is_left_of_the_deadline(
             await client.detect(b"x", deadline_ms=5000)
     told = [request.url.params["deadline_ms"] for request in script.requests]
     assert told == ["5000", "4000", "2000"]
+
+
+async def test_the_last_part_of_a_millisecond_is_told_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A deadline of 0 is none for the service: it would refuse what is only late."""
+    moments = iter([100.0, 159.9998])
+    monkeypatch.setattr(sending, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    script = Script(httpx.Response(422))
+    async with script.client() as client:
+        with pytest.raises(RequestRefusedError):
+            await client.detect(b"x", deadline_ms=60_000)
+    assert [r.url.params["deadline_ms"] for r in script.requests] == ["1"]
 
 
 async def test_readiness_is_asked_once(slept: list[float]) -> None:

@@ -16,7 +16,7 @@ from app.errors import (
     QueueFullError,
 )
 from tests.batching import blocked, query, started
-from tests.conftest import until
+from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +103,26 @@ async def test_a_cancelled_query_leaves_the_queue_before_it_costs_anything() -> 
     await batcher.stop(5)
 
 
+async def test_a_query_cancelled_at_its_turn_is_not_computed() -> None:
+    """Though its waiter had no time yet to take it out of the queue."""
+    runtime = FakeRuntime()
+    batcher = await started(runtime, BatchLimits())
+    first = await blocked(runtime, batcher)
+    gone, stays = (
+        asyncio.create_task(batcher.submit(query(value, name)))
+        for value, name in ((0.1, "gone"), (0.2, "stays"))
+    )
+    await until(lambda: batcher.depth == 2)
+    gone.cancel()
+    runtime.gate.set()
+    end = time.monotonic() + WAIT_S
+    while len(runtime.batches) < 2 and time.monotonic() < end:
+        time.sleep(0.001)  # the worker's turn, not the loop's
+    assert runtime.batches == [["first"], ["stays"]]
+    await asyncio.gather(first, stays)
+    await batcher.stop(5)
+
+
 async def test_a_batch_is_held_open_for_the_wait_and_no_longer() -> None:
     """Two that arrive apart share a batch; a full batch leaves at once."""
     runtime = FakeRuntime()
@@ -131,6 +151,16 @@ async def test_stop_finishes_what_was_accepted() -> None:
     await stopping
     assert [round(s.prediction.score, 3) for s in await asyncio.gather(*tasks)] == [0, 0, 0.1, 0.2]
     assert not batcher.alive
+
+
+async def test_stop_waits_for_nobody_who_might_join() -> None:
+    """A batch that is held open for a minute is computed at once when no other image can come."""
+    runtime = FakeRuntime()
+    batcher = await started(runtime, BatchLimits(max_batch=2, max_wait_s=60))
+    alone = asyncio.create_task(batcher.submit(query(0.25)))
+    await until(lambda: batcher.depth == 1)
+    await batcher.stop(10)
+    assert (await alone).prediction.score == 0.25
 
 
 async def test_stop_gives_up_after_the_grace_time() -> None:
@@ -183,7 +213,7 @@ async def test_an_idle_worker_takes_whatever_has_time_left() -> None:
     """One slow batch must not make it refuse for ever."""
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits(max_batch=1))
-    batcher._clock.observe(1, 90.0)
+    batcher._queue._clock.observe(1, 90.0)
     scored = await batcher.submit(query(0.25), time.perf_counter() + 60)
     assert scored.prediction.score == 0.25
     await batcher.stop(5)
@@ -193,7 +223,7 @@ async def test_an_urgent_query_goes_to_the_head_of_a_full_queue() -> None:
     """The golden image must get through when the line sends more than can be computed, or it stops the line."""
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits(max_batch=1, queue_size=1))
-    batcher._clock.observe(1, 60.0)
+    batcher._queue._clock.observe(1, 60.0)
     first = await blocked(runtime, batcher)
     waits = asyncio.create_task(batcher.submit(query(0.1, "waits"), time.perf_counter() + 600))
     patient = asyncio.create_task(batcher.submit(query(0.2, "golden"), urgent=True))

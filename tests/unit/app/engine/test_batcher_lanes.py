@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -138,3 +139,72 @@ async def test_a_device_lost_on_one_lane_is_lost_for_all() -> None:
     await until(lambda: not batcher.alive and deaths == ["dead"])
     with pytest.raises(DeviceLostError):
         await batcher.submit(query(0.1))
+
+
+async def test_lanes_share_the_largest_batch_rounded_up() -> None:
+    """Eight images at once on three lanes are three for each; a share rounded down may be none at all."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _lanes(runtime, lanes=3)
+    first = _submit(batcher, 0.0, 0.0, 0.0)
+    await until(lambda: runtime.calls == 3)
+    rest = _submit(batcher, *[0.5] * 18)
+    await until(lambda: batcher.depth == 18)
+    runtime.gate.set()
+    await asyncio.gather(*first, *rest)
+    assert max(len(batch) for batch in runtime.batches) == 3
+    await batcher.stop(5)
+
+
+async def test_a_lane_that_hangs_is_not_hidden_by_one_that_works() -> None:
+    """The oldest batch says for how long the device has been silent, or a hung one is never given up."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _lanes(runtime, lanes=2)
+    stuck = _submit(batcher, 0.75)
+    await until(lambda: runtime.calls == 1 and batcher.computing_s > 0.1)
+    other = _submit(batcher, 0.25)
+    await until(lambda: runtime.calls == 2)
+    assert batcher.computing_s > 0.1
+    runtime.gate.set()
+    await asyncio.gather(*stuck, *other)
+    await batcher.stop(5)
+
+
+async def test_an_image_with_others_behind_it_is_not_alone() -> None:
+    """All cores for the first would be all cores for its neighbour's image too, a moment later."""
+    runtime = FakeRuntime()
+    runtime.gate.clear()
+    batcher = await _lanes(runtime, lanes=2)
+    with batcher._queue._condition:  # no lane looks before both wait
+        waiting = _submit(batcher, 0.25, 0.5)
+        await asyncio.sleep(0)
+    await until(lambda: runtime.calls == 2)
+    assert runtime.alone == [False, False]
+    runtime.gate.set()
+    await asyncio.gather(*waiting)
+    await batcher.stop(5)
+
+
+class _HungThread:
+    """A worker thread that never ends, and for how long it was waited for each time."""
+
+    def __init__(self) -> None:
+        self.waited_s: list[float] = []
+
+    def is_alive(self) -> bool:
+        return True
+
+    def join(self, timeout_s: float) -> None:
+        self.waited_s.append(timeout_s)
+        time.sleep(timeout_s)
+
+
+async def test_the_time_for_stopping_is_that_of_all_lanes_together() -> None:
+    """Sixteen lanes that hang do not make a shutdown sixteen times as long."""
+    batcher = await _lanes(FakeRuntime(), lanes=2)
+    await batcher.stop(5)
+    hung = [_HungThread(), _HungThread()]
+    batcher._threads = hung  # type: ignore[assignment]
+    await batcher.stop(0.05)
+    assert [thread.waited_s[0] > 0 for thread in hung] == [True, False]

@@ -57,7 +57,7 @@ def _tiff16(photometric: int, samples: int, values: NDArray[np.uint16], order: s
 )
 def test_16_bit_colour_is_refused(data: bytes) -> None:
     """Its high bytes alone would show a 12-bit camera's part nearly black, and a verdict would be given."""
-    with pytest.raises(FormatRefusedError, match="16 bits a channel are accepted in plain grey"):
+    with pytest.raises(FormatRefusedError, match="16 bits per channel are accepted for plain grey"):
         decode(data, LIMIT)
 
 
@@ -107,7 +107,7 @@ def _grey_tiff(bits: int, kind: int | None, values: bytes) -> bytes:
 def test_values_that_would_wrap_around_are_refused(kind: int | None, dtype: str) -> None:
     """The brightest pixels would be the darkest, and a verdict would be given."""
     values = np.array([0, 1, np.iinfo(dtype).max], dtype)
-    with pytest.raises(FormatRefusedError, match="unsigned grey of 8 or 16 bits"):
+    with pytest.raises(FormatRefusedError, match="unsigned 8-bit or 16-bit grey"):
         decode(_grey_tiff(8 * values.itemsize, kind, values.tobytes()), LIMIT)
 
 

@@ -50,3 +50,11 @@ def test_large_batches_that_were_slow_once_are_not_held_against_what_is_seen_now
     clock.observe(2, 0.1)
     assert clock.expected(8) == pytest.approx(0.4)
     assert clock.expected(2) == 0.1
+
+
+def test_an_image_too_many_for_small_batches_is_a_batch_of_its_own() -> None:
+    """Five images are three batches of two, not two."""
+    clock = BatchClock(8)
+    clock.observe(5, 4.0)
+    clock.observe(2, 0.1)
+    assert clock.expected(5) == pytest.approx(0.3)

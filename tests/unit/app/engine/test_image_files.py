@@ -196,3 +196,54 @@ def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
     assert not image_files._still_inside(descriptor, root)
     assert image_files._still_inside(descriptor, tmp_path)
     os.close(descriptor)
+
+
+def test_a_path_that_changed_after_it_was_looked_at_is_not_read(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that became a link, a file that did, a pipe: what is opened is judged, not what was found."""
+    (roots[0] / "up").symlink_to("..", target_is_directory=True)
+    (roots[0] / "link").symlink_to(roots[0] / "cam" / "a.png")
+    os.mkfifo(roots[0] / "pipe")
+    monkeypatch.setattr(image_files, "_inside", lambda root, path: root / path)
+    assert read_image_file("cam/a.png", roots[:1], LIMIT) == b"a"
+    for path in ("up/secret", "link", "pipe"):
+        with pytest.raises(ImagePathError):
+            read_image_file(path, roots[:1], LIMIT)
+
+
+def test_a_pattern_means_files_below_its_root_by_name(roots: tuple[Path, ...]) -> None:
+    """Neither folders nor what a link shows of other places, in the order of names."""
+    names = [f"part{number:02}.png" for number in range(20)]
+    for name in reversed(names):
+        (roots[0] / "cam" / name).write_bytes(b"x")
+    (roots[0] / "cam" / "part20.png").mkdir()
+    (roots[0] / "cam" / "part21.png").symlink_to(roots[0].parent / "secret")
+    (roots[0] / "other").symlink_to("..", target_is_directory=True)
+    assert find_image_files("cam/part*", roots) == [f"cam/{name}" for name in names]
+    with pytest.raises(ImagePathError):
+        find_image_files("other/*", roots[:1])
+
+
+def test_nobody_walks_a_folder_for_one_who_is_gone(roots: tuple[Path, ...]) -> None:
+    """A walk that outlives its deadline ends there and leaves its thread to others."""
+    late = time.perf_counter() - 1.0
+    assert image_files.find_image_files("cam/*", roots[0], late) == []
+
+
+async def test_the_longest_wait_tells_whether_a_root_is_dead(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That somebody has just come says nothing good of it."""
+    monkeypatch.setattr(image_files, "SLOW_S", 0.5)
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() or b"a")
+    files = ImageFiles(roots[:1], LIMIT, 4)
+    waiting = [asyncio.create_task(files.read("cam/a.png", _in_a_minute()))]
+    await asyncio.sleep(0.6)
+    waiting.append(asyncio.create_task(files.read("cam/a.png", _in_a_minute())))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFullError, match="2 requests wait"):
+        await asyncio.wait_for(files.read("cam/a.png", _in_a_minute()), 5)
+    hang.set()
+    await asyncio.gather(*waiting)

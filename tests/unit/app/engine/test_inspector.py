@@ -3,33 +3,39 @@
 import asyncio
 import threading
 import time
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from app.engine.batcher import Batcher
-from app.engine.image_threads import Stage
-from app.engine.inspector import Inspector, Order
+from app.engine.decode import decode
+from app.engine.image_threads import ImageThreads, Stage
+from app.engine.inspection import Order
+from app.engine.inspector import Inspector
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
 from app.engine.waiting import BatchLimits
+from app.engine.worker import Scored
 from app.errors import DeadlinePassedError, DrainingError
+from app.runtime.protocol import Query
 from app.settings import Settings
-from tests.fakes import FakeRuntime, encode, grey
+from tests.fakes import MAP_PX, FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
 ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions(HeatmapKind.NONE))
 
 
-async def _inspector(runtime: FakeRuntime, threads: int = 1) -> tuple[Inspector, Batcher, Engine]:
-    """Return an inspector with a pool of its own, through an engine that is never ready."""
-    engine = Engine(Settings(decode_threads=threads))
+async def _inspector(runtime: FakeRuntime) -> tuple[Inspector, Batcher, Engine]:
+    """Return an inspector with one image thread of its own, through an engine that is never ready."""
+    engine = Engine(Settings(decode_threads=1))
     batcher = Batcher(runtime, BatchLimits())
     await batcher.start()
-    return Inspector(runtime, batcher, engine._pool, threads, 10_000_000), batcher, engine
+    threads = ImageThreads(engine._pool, 1)
+    inspector = Inspector(runtime, batcher, threads, 10_000_000, engine._products)
+    return inspector, batcher, engine
 
 
 async def test_slow_drawings_do_not_refuse_quick_inspections() -> None:
@@ -94,3 +100,55 @@ async def test_work_after_the_end_of_the_grace_time_is_refused_not_failed() -> N
     with pytest.raises(DrainingError):
         await inspector.inspect(ORDER)
     await batcher.stop(1.0)
+
+
+async def test_the_queue_has_the_time_that_drawing_leaves_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An image that is scored at its deadline would be drawn after it; what is kept is half at most."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    submit, asked = batcher.submit, []
+
+    async def noted(query: Query, deadline: float, *, urgent: bool) -> Scored:
+        asked.append(deadline)
+        return await submit(query, deadline, urgent=urgent)
+
+    monkeypatch.setattr(batcher, "submit", noted)
+    end = time.perf_counter() + 600.0
+    for expected_s in (2.0, 6000.0):
+        inspector._conclude_s[HeatmapKind.NONE, True] = expected_s
+        await inspector.inspect(replace(ORDER, deadline=end))
+    assert end - asked[0] == pytest.approx(2.0)
+    assert end - asked[1] == pytest.approx(300.0, abs=10.0)
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_no_moment_counts_to_two_stages() -> None:
+    """Decoding, waiting, computing and drawing together take no longer than the inspection."""
+    runtime = FakeRuntime()
+    runtime.on_predict = lambda: time.sleep(0.05)
+    inspector, batcher, engine = await _inspector(runtime)
+    began = time.perf_counter()
+    times = (await inspector.inspect(ORDER)).times
+    assert times.inference >= 0.05
+    assert sum(astuple(times)) <= time.perf_counter() - began
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_a_callers_threshold_moves_the_verdict_and_not_what_is_marked() -> None:
+    """Which pixels count as anomalous is the bundle's matter: regions and mask stay as they are."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    image = grey(51, MAP_PX, MAP_PX)  # 0.2 all over, far below the map's threshold
+    image[8:16, 8:16] = 255
+    for threshold in (0.0, 0.1):
+        order = Order(encode(image), "x", threshold, HeatmapOptions(HeatmapKind.MASK))
+        verdict = (await inspector.inspect(order)).verdict
+        (region,) = verdict.regions
+        assert (region.x, region.y, region.width, region.height) == (8, 8, 8, 8)
+        assert verdict.heatmap is not None
+        mask = decode(verdict.heatmap.data, 10_000)[..., 0]
+        np.testing.assert_array_equal(mask == 255, image[..., 0] == 255)
+    await batcher.stop(1.0)
+    engine._pool.shutdown()

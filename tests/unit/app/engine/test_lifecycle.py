@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from app.engine import lifecycle
-from app.engine.inspector import Order
-from app.engine.lifecycle import Engine, State
+from app.engine.inspection import Order
+from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapOptions
+from app.engine.state import State
 from app.engine.verdict import Result
 from app.errors import (
     DeadlinePassedError,
@@ -179,6 +180,7 @@ async def test_a_hung_device_shows_within_an_interval() -> None:
         await until(lambda: engine.snapshot().state is State.NOT_READY)
         assert "not inspected within 0.1 s" in engine.snapshot().reason
         assert engine.snapshot().alive
+        assert engine.snapshot().golden_score == pytest.approx(0.4)  # the last there was
         runtime.gate.set()
         await until(lambda: engine.snapshot().state is State.READY)
 
@@ -296,6 +298,25 @@ async def test_draining_gives_up_after_the_grace_time() -> None:
             with pytest.raises(DrainingError):
                 await waiting
         runtime.gate.set()
+
+
+async def test_the_grace_time_is_spent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What requests have used of it the queue has not: the process ends before it is killed."""
+    engine = Engine(Settings(grace_time_s=1))
+    async with engine.running(FakeRuntime):
+        await until(lambda: engine.snapshot().state is State.READY)
+        batcher, allowed_s = engine._batcher, []
+        assert batcher is not None
+        stop = batcher.stop
+
+        async def noted(timeout_s: float) -> None:
+            allowed_s.append(timeout_s)
+            await stop(timeout_s)
+
+        monkeypatch.setattr(batcher, "stop", noted)
+        with engine.admitted():
+            await engine.drain()
+    assert allowed_s[0] < 0.5
 
 
 async def test_a_late_verdict_is_none() -> None:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.engine.decode import decode, decode_reduced
-from app.engine.inspector import Inspection, Order
-from app.engine.lifecycle import Engine, State
-from app.engine.regions import Box, Size
+from app.engine.geometry import Box, Size
+from app.engine.inspection import Inspection, Order
+from app.engine.lifecycle import Engine
 from app.engine.render import Heatmap, HeatmapKind, HeatmapOptions
+from app.engine.state import State
 from app.errors import ImageCorruptError, ParameterError
 from app.settings import Settings
 from tests.conftest import until
@@ -164,7 +165,7 @@ async def test_an_inspected_area_lies_where_it_lay() -> None:
     assert [g.shape[0] for g in given] == [384 // 2, 384, 384, 384]
     for jpeg_answer, png_answer in zip(found[::2], found[1::2], strict=True):
         assert jpeg_answer.verdict.score == pytest.approx(png_answer.verdict.score, abs=0.005)
-    with pytest.raises(ParameterError, match="does not lie in an image of 1024 x 768"):
+    with pytest.raises(ParameterError, match="does not lie within the image, which is 1024 x 768"):
         await _inspected(_order(jpeg, roi=Box(1000, 0, 256, 192)))
 
 

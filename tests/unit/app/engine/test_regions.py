@@ -1,21 +1,12 @@
 """Regions in pixels of the sent image, against hand-computed boxes."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from app.engine.regions import MAX_REGIONS, Box, Region, find_regions
-
-
-def test_a_box_has_one_text_however_it_was_written() -> None:
-    """A profile's threshold decides where its roi's text is the request's."""
-    assert str(Box(40, 30, 200, 100)) == "40,30,200,100"
-    assert Box.parse(" 40, 30 ,0200,100 ") == Box(40, 30, 200, 100)
-    for empty in ("0,0,0,5", "0,0,5,0"):
-        with pytest.raises(ValueError, match="1 or more"):
-            Box.parse(empty)
+from app.engine.geometry import Box
+from app.engine.regions import MAX_REGIONS, Region, find_regions
 
 
 def test_one_box_is_scaled_by_x_and_y_apart() -> None:
@@ -56,6 +47,15 @@ def test_below_the_threshold_the_peak_is_shown() -> None:
     assert (found.x, found.y, found.width, found.height) == (4, 4, 1, 1)
 
 
+def test_below_the_threshold_half_of_the_peak_is_where_it_ends() -> None:
+    """A peak's tip alone would be a place of one cell; all of the map would be none."""
+    anomaly_map = np.full((10, 10), 0.09, dtype=np.float32)
+    anomaly_map[4, 3:6] = 0.11
+    anomaly_map[4, 4] = 0.2
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 10, 10))
+    assert (found.x, found.y, found.width, found.height) == (3, 4, 3, 1)
+
+
 def test_a_map_without_signal_has_no_region() -> None:
     """Nothing to point at."""
     assert find_regions(np.zeros((10, 10), dtype=np.float32), 0.5, Box(0, 0, 10, 10)) == []
@@ -69,6 +69,21 @@ def test_specks_are_dropped_unless_there_is_nothing_else() -> None:
     anomaly_map[100:110, 100:110] = 0.9
     (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 200, 200))
     assert (found.x, found.y) == (100, 100)
+
+
+def test_a_box_at_the_edge_is_not_rounded_beyond_it() -> None:
+    """56 times 29 / 56 is a little more than 29 in binary numbers."""
+    (found,) = find_regions(np.ones((56, 56), dtype=np.float32), 0.5, Box(3, 4, 29, 58))
+    assert (found.x, found.y, found.width, found.height) == (3, 4, 29, 58)
+
+
+def test_of_many_regions_the_worst_are_named() -> None:
+    """A hundred spots, the answer's share of them: those with the highest scores."""
+    anomaly_map = np.zeros((20, 20), dtype=np.float32)
+    scores = np.linspace(0.5, 1.0, 100, dtype=np.float32)
+    anomaly_map[::2, ::2] = scores.reshape(10, 10)
+    found = find_regions(anomaly_map, 0.5, Box(0, 0, 20, 20))
+    assert [r.score for r in found] == sorted(scores.tolist(), reverse=True)[:MAX_REGIONS]
 
 
 @given(

@@ -1,5 +1,6 @@
 """One batch: results in order, and a poison image fails alone."""
 
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -41,17 +42,28 @@ def test_a_poison_image_fails_alone() -> None:
     assert runtime.batches == [["a", "bad", "c"], ["a"], ["bad"], ["c"]]
 
 
+def test_a_retry_is_no_more_alone_than_its_batch() -> None:
+    """All cores for one image of a failed batch would be taken from another lane's."""
+    runtime = FakeRuntime(poison=["bad"])
+    Computer(runtime, 8).compute(_queries(runtime, "a", "bad"), alone=False)
+    runtime.largest_batch = 1
+    Computer(runtime, 8).compute(_queries(runtime, "a", "b"), alone=False)
+    assert runtime.alone == [False] * 6
+
+
 def test_too_few_predictions_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zipped short, one part would get another's result or none."""
     runtime = FakeRuntime()
+    whole = runtime.predict
 
-    def short(queries: list[Query]) -> list[Prediction]:
-        return []
+    def short(queries: Sequence[Query], *, alone: bool) -> list[Prediction]:
+        return whole(queries, alone=alone)[1:]
 
     monkeypatch.setattr(runtime, "predict", short)
-    assert all(
-        isinstance(o, InferenceError) for o in _compute(runtime, _queries(runtime, "a", "b"))
-    )
+    first, second = _compute(runtime, _queries(runtime, "a", "b"))
+    for outcome in (first, second):
+        assert isinstance(outcome, InferenceError)
+        assert str(outcome.__cause__) == "0 predictions for 1 queries"
 
 
 def test_a_lost_device_is_nobodys_poison() -> None:
@@ -100,3 +112,24 @@ def test_another_failure_after_too_little_memory_is_that_images_alone() -> None:
     (outcome,) = _compute(runtime, _queries(runtime, "x"))
     assert isinstance(outcome, InferenceError)
     assert isinstance(outcome.__cause__, ValueError)
+
+
+def test_what_failed_holds_no_memory_while_less_is_tried() -> None:
+    """The error's traceback holds the batch's tensors, for which there was no room beside them."""
+    runtime = FakeRuntime()
+    raised: list[weakref.ref[OutOfDeviceMemoryError]] = []
+    alive: list[bool] = []
+
+    def watched() -> OutOfDeviceMemoryError:
+        error = OutOfDeviceMemoryError()
+        raised.append(weakref.ref(error))
+        return error
+
+    def fail() -> None:
+        alive.extend(error() is not None for error in raised)
+        if not raised:
+            raise watched()
+
+    runtime.on_predict = fail
+    assert len(_compute(runtime, _queries(runtime, "a", "b"))) == 2
+    assert alive == [False, False]

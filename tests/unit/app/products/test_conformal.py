@@ -21,7 +21,7 @@ SCORES = st.lists(st.floats(0, 0.9), min_size=19, max_size=60)
 def test_as_many_parts_are_needed_as_the_formula_says(rate: float, expected: int) -> None:
     """ceil(1 / rate) - 1, without one more for the rounding of 0.005."""
     assert needed(rate) == expected
-    threshold([0.1] * expected, rate)
+    assert threshold([0.1] * expected, rate).interval[0] == 0.0
     with pytest.raises(CalibrationTooFewError, match=f"{expected} or more") as caught:
         threshold([0.1] * (expected - 1), rate)
     assert caught.value.needed == expected

@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from app.errors import StartError
 from app.products import store as store_module
 from app.products.errors import ProductsReadOnlyError, ProductUnknownError, RollbackError
-from app.products.profile import BundleIdentity, ProductProfile
+from app.products.profile import BundleIdentity, ProductProfile, ProductsFile
 from app.products.store import KEPT_VERSIONS, NO_FILE, ProductStore
 
 BUNDLE = BundleIdentity(name="b", version="1", digest="a" * 64)
@@ -141,6 +142,7 @@ def test_without_a_file_nothing_is_kept() -> None:
     """The profile comes back all the same."""
     kept = ProductStore(None)
     assert kept.add(profile()).reason == NO_FILE
+    assert kept.add(profile(), dry_run=True).reason == "dry run"
     assert kept.file.products == {}
     kept.refresh()
     with pytest.raises(ProductsReadOnlyError, match="SSVP_PRODUCTS_FILE"):
@@ -206,6 +208,74 @@ def test_a_change_on_the_disk_is_read(path: Path) -> None:
     assert list(following.file.products) == ["metal nut"]
 
 
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "another file"])
+def test_a_change_of_the_same_size_is_read(path: Path, in_place: bool) -> None:
+    """One digit in an editor, a millisecond later; or another file with the very time of the old one."""
+    ProductStore(path).add(profile(threshold=0.41))
+    kept = ProductStore(path)
+    before = path.stat()
+    changed = path if in_place else path.with_name("other.json")
+    changed.write_text(path.read_text().replace("0.41", "0.42"))
+    later_ns = before.st_mtime_ns + in_place * 10**6
+    os.utime(changed, ns=(later_ns, later_ns))
+    changed.replace(path)
+    assert path.stat().st_size == before.st_size
+    kept.refresh()
+    found = kept.history("metal nut").profile
+    assert found is not None
+    assert found.threshold == 0.42
+
+
+def test_a_file_behind_a_link_is_changed_where_it_lies(path: Path) -> None:
+    """Whoever reads it there sees the change; the link stays one."""
+    (path.parent / "elsewhere").mkdir()
+    real = path.parent / "elsewhere" / "shared.json"
+    ProductStore(real).add(profile())
+    path.symlink_to(real)
+    kept = ProductStore(path)
+    kept.add(profile())
+    kept.rollback("metal nut", 1)
+    assert path.is_symlink()
+    found = ProductStore(real).history("metal nut")
+    assert (found.current, len(found.history)) == (1, 2)
+
+
+def test_who_could_read_the_file_still_can(path: Path) -> None:
+    """A new one is for everybody on the machine to read; an old one keeps its rights."""
+    kept = ProductStore(path)
+    kept.add(profile())
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o660)
+    kept.add(profile())
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_a_slow_reading_does_not_undo_a_change_made_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before the change must not come after it, or yesterday's threshold decides again."""
+    kept = ProductStore(path)
+    ProductStore(path).add(profile())
+    reading, go_on, parsed = threading.Event(), threading.Event(), store_module._parsed
+
+    def slowly(where: Path, text: str) -> ProductsFile:
+        if not reading.is_set():
+            reading.set()
+            go_on.wait(10)
+        return parsed(where, text)
+
+    monkeypatch.setattr(store_module, "_parsed", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        refreshed = pool.submit(kept.refresh)
+        assert reading.wait(10)
+        added = pool.submit(kept.add, profile(threshold=0.1))
+        wait([added], timeout=0.2)  # it comes to an end only where nothing makes it wait
+        go_on.set()
+        refreshed.result()
+        assert added.result().profile.version == 2
+    assert kept.history("metal nut").current == 2
+
+
 BROKEN = [
     "",
     "{",
@@ -222,6 +292,42 @@ def test_a_broken_file_stops_the_start_with_one_line(path: Path, text: str) -> N
     """Rather than deciding by other thresholds than yesterday's."""
     path.write_text(text)
     with pytest.raises(StartError, match=r"^products file: .*products\.json: [^\n]+$"):
+        ProductStore(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "complaint"),
+    [
+        ("current", 3, "no version 3"),
+        ("history", [2, 1], "versions must ascend"),
+        ("history", [1, 1], "versions must ascend"),
+        ("shares", [0.5, 0.4], "1 in sum"),
+        ("shares", [1.0], "one more than quantiles"),
+        ("quantiles", [0.4, 0.2], "ascending"),
+        ("product", "cable", "is not the key"),
+    ],
+)
+def test_a_file_whose_parts_disagree_is_refused(
+    path: Path, part: str, changed: object, complaint: str
+) -> None:
+    """Edited by hand, it could decide by a version nobody means, or watch for drift in bins that are none."""
+    kept = ProductStore(path)
+    for _ in range(2):
+        kept.add(profile())
+    found = json.loads(path.read_text())
+    nut = found["products"]["metal nut"]
+    if part == "current":
+        nut["current"] = changed
+    elif isinstance(changed, list) and part == "history":
+        for version, number in zip(nut["history"], changed, strict=True):
+            version["version"] = number
+        nut["current"] = 1
+    else:
+        nut["history"][0][part] = changed
+        if part == "quantiles":
+            nut["history"][0]["shares"] = [0.25, 0.25, 0.5]
+    path.write_text(json.dumps(found))
+    with pytest.raises(StartError, match=complaint):
         ProductStore(path)
 
 

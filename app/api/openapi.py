@@ -1,4 +1,4 @@
-"""What `/docs` shows of `POST /v1/detect`: every form of the body, with examples that work when pasted.
+"""What `/docs` shows of inspections: the body's forms and the errors, with examples that work when pasted.
 
 Knows the OpenAPI document; the contract itself is in `schemas` and `forms`.
 """
@@ -7,8 +7,8 @@ from typing import Any
 
 from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
-from app.api.profiles import SmallAnswer
 from app.api.schemas import DetectParameters
+from app.api.small_answers import SmallAnswer
 from app.errors import ClientGoneError, ServiceError
 from app.products.errors import ProfileError
 
@@ -27,7 +27,7 @@ PNG, JPEG, BMP, TIFF and WebP are accepted.
     curl -F image=@part.png -F product='metal nut' localhost:8080/v1/detect
     curl -d '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
 
-The fourth form is `image_path`: a file that somebody else wrote below one of the service's SSVP_IMAGE_ROOTS.
+The fourth form is `image_path`: a file that another program wrote below one of the service's SSVP_IMAGE_ROOTS.
 
     curl -d '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
 
@@ -35,9 +35,9 @@ Without a file at hand:
 
     echo {EXAMPLE_IMAGE} | base64 -d | curl --data-binary @- localhost:8080/v1/detect
 
-Parameters go into the query string, beside the image as form fields, or into the JSON object; one given
-twice, or one that is not known, is refused. Coordinates are pixels of the sent image, after EXIF rotation.
-Every error answer carries `result_code` 2: there is no verdict, and no verdict is never OK.
+Parameters go into the query string, beside the image as form fields, or into the JSON object; one that is
+unknown or given twice is refused. Coordinates are pixels of the sent image, after EXIF rotation.
+Every error answer carries `result_code` 2: there is no verdict, and that never means OK.
 """
 
 
@@ -47,7 +47,8 @@ Send several images as `image` parts of one multipart/form-data body; parameters
     curl -F image=@a.png -F image=@b.png -F product='metal nut' localhost:8080/v1/detect/batch
 
 Each image has its own entry in `results`, with its own `status`: 200 and a verdict, or a problem. The call
-itself answers 200 whenever the form could be read. `image_path` and the small profiles are for single images.
+itself answers 200 whenever the form could be read. `image_path` and the small answer
+profiles are for single images.
 """
 
 
@@ -59,7 +60,7 @@ def batch_openapi() -> dict[str, Any]:
         "parameters": [query_parameter(name, of) for name, of in properties.items()],
         "requestBody": {
             "required": True,
-            "content": {"multipart/form-data": {"schema": _with_image(properties, binary)}},
+            "content": {"multipart/form-data": {"schema": with_image(properties, binary)}},
         },
     }
 
@@ -82,32 +83,32 @@ def detect_openapi() -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _with_image(properties, encoded),
+                    "schema": with_image(properties, encoded),
                     "example": {"image": EXAMPLE_IMAGE, "product": "metal nut", "part_id": "A-17"},
                 },
-                "multipart/form-data": {"schema": _with_image(properties, binary)},
+                "multipart/form-data": {"schema": with_image(properties, binary)},
                 **{f"image/{kind}": raw for kind in ("png", "jpeg", "bmp", "tiff", "webp")},
             },
         },
     }
 
 
-def problem_responses(*, profiles: bool = False) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*, products: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the problem answers of the endpoints: by status, an example of each kind of error.
 
     Args:
-        profiles: of endpoints that make, show or change product profiles, too.
+        products: of endpoints that make, show or change product profiles, too.
     """
     by_status: dict[int, list[type[ServiceError]]] = {}
     for kind in ServiceError.leaves():
-        ours = profiles or not issubclass(kind, ProfileError)
+        ours = products or not issubclass(kind, ProfileError)
         if ours and kind is not ClientGoneError:  # nobody is there to read it
             by_status.setdefault(kind.status, []).append(kind)
     return {status: _problem_response(kinds) for status, kinds in sorted(by_status.items())}
 
 
 def detect_responses() -> dict[int | str, dict[str, Any]]:
-    """Return all answers of `POST /v1/detect`, those of the small profiles too."""
+    """Return all answers of `POST /v1/detect`, those of the small answer profiles too."""
     either = {"anyOf": [_reference("Answer"), SmallAnswer.model_json_schema()]}
     verdict = {"content": {**_small_content(), "application/json": {"schema": either}}}
     return {200: verdict, **problem_responses()}
@@ -146,10 +147,16 @@ def query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": schema["description"], "schema": rest}
 
 
-def _with_image(properties: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+def object_schema(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """Return the schema of an object that holds these members and no others."""
     return {
         "type": "object",
-        "properties": {"image": image, **properties},
-        "required": ["image"],
+        "properties": properties,
+        "required": required,
         "additionalProperties": False,
     }
+
+
+def with_image(properties: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body that holds an image beside these members."""
+    return object_schema({"image": image, **properties}, ["image"])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.problems import describe
-from app.api.profiles import Echo, small_answer, small_problem
 from app.api.schemas import Answer, ModelAnswer, RegionAnswer, TimingAnswer
+from app.api.small_answers import Echo, small_answer, small_problem
 from app.errors import QueueFullError
 
 KEYS = [

@@ -1,4 +1,4 @@
-"""Answers for machines that read little: the `plc` and `line` profiles, for verdicts and for errors alike.
+"""Answers for machines that read little: the answer profiles `plc` and `line`, for verdicts and errors alike.
 
 Knows the rules of PLCs' parsers: ASCII, no blank between tokens, strings of at most 256 characters, at most 512
 bytes, the same keys in the same order whatever happened. What cannot be written so becomes a question mark.
@@ -22,11 +22,11 @@ _MAX_TEXT = 128
 
 @dataclass(frozen=True)
 class Echo:
-    """What a caller said about itself, taken as it came: an error is answered in the caller's own profile.
+    """What a caller said about itself, taken as it came: an error is answered in the caller's answer profile.
 
     Attributes:
         profile: how to answer.
-        part_id, sequence: echoed in every answer of a small profile; empty and 0 where not given.
+        part_id, sequence: echoed in every small answer; empty and 0 where not given.
     """
 
     profile: str = "full"
@@ -65,7 +65,7 @@ class SmallAnswer(BaseModel):
     total_ms: float
 
     def written(self, profile: str) -> bytes:
-        """Return the answer as bytes of a small profile."""
+        """Return the answer as bytes of a small answer profile."""
         return self._line() if profile == "line" else self._plc()
 
     def _plc(self) -> bytes:
@@ -85,7 +85,7 @@ class SmallAnswer(BaseModel):
 
 
 def small_answer(answer: Answer, echo: Echo) -> bytes:
-    """Write a verdict in the caller's small profile."""
+    """Write a verdict in the caller's small answer profile."""
     return SmallAnswer(
         result_code=answer.result_code,
         result=answer.result,
@@ -101,7 +101,7 @@ def small_answer(answer: Answer, echo: Echo) -> bytes:
 
 
 def small_problem(problem: Problem, echo: Echo, elapsed_s: float) -> bytes:
-    """Write an error in the caller's small profile: result_code 2, and `code` says why."""
+    """Write an error in the caller's small answer profile: result_code 2, and `code` says why."""
     return SmallAnswer(
         result_code=problem.result_code,
         result="NONE",
