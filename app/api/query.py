@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Path, Request
 
 from app.errors import ParameterError
+from app.products.profile import UNPROFILED, product_key
 
 _NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
@@ -41,3 +42,14 @@ async def _product(
 
 
 ProductPath = Annotated[str, Depends(_product)]
+
+
+async def _calibrated_product(product: ProductPath) -> str:
+    if product_key(product) == UNPROFILED:
+        raise ParameterError(
+            f"product: {UNPROFILED!r} is what metrics call all products without a profile; choose another name"
+        )
+    return product
+
+
+CalibratedPath = Annotated[str, Depends(_calibrated_product)]

@@ -36,7 +36,7 @@ from app.api.product_schemas import (
     RollbackParameters,
     named_scores,
 )
-from app.api.query import ProductPath
+from app.api.query import CalibratedPath, ProductPath
 from app.api.receive import take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
@@ -84,7 +84,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
 )
 async def calibrate_product(
     request: Request,
-    product: ProductPath,
+    product: CalibratedPath,
     engine: EngineDep,
     settings: SettingsDep,
     record: RecordDep,
