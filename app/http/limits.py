@@ -176,9 +176,8 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             await self.config.loaded_app(scope, *receive_send)
         finally:
-            scope[
-                "state"
-            ].clear()  # an idle connection has its last request still, a heat map in it
+            # An idle connection still has its last request, a heat map in it.
+            scope["state"].clear()
 
     def _read(self, data: bytes) -> None:
         if self._deaf:
