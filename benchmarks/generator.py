@@ -1,6 +1,6 @@
 """Pairs a second that one core renders, at the sizes ssvp-nano is trained at.
 
-    .venv/bin/python benchmarks/generator.py
+    .venv/bin/python -m benchmarks.generator
 
 Training needs at least as many for each process that trains.
 """

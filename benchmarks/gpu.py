@@ -24,12 +24,12 @@ from app.runtime.protocol import Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
 from app.runtime.towers import GraphedTowers
 from benchmarks import service_ceiling
+from model.assembly import SSVP
 from model.bundle import SHIPPED
 from model.config import PRESETS
 from model.export import Thresholds, export_bundle
 from model.preprocess import collate
 from model.ssvp.exportable import head_inputs
-from model.ssvp.model import SSVP
 
 MATRIX = 8192
 COPIED = 256 * 2**20
@@ -38,11 +38,11 @@ TRIES = 10
 PICTURE_PX = 1024
 
 
-def fastest_s(work: Callable[[], object], tries: int = TRIES) -> float:
+def fastest_s(work: Callable[[], object]) -> float:
     """Return the shortest of some runs, each waited for."""
     work()
     took = []
-    for _ in range(tries):
+    for _ in range(TRIES):
         torch.cuda.synchronize()
         began = time.perf_counter()
         work()

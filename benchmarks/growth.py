@@ -47,11 +47,11 @@ class Watched:
         self._service = Service([])
         self._process = Path("/proc") / str(self._service.process.pid)
 
-    def row(self, name: str, path: str, body: bytes, calls: int = CALLS) -> None:
+    def row(self, name: str, path: str, body: bytes) -> None:
         """Send a request some times and print what it cost."""
         (self._process / "clear_refs").write_text("5")  # forget the peak so far
         took, timing, size = [], {}, 0
-        for _ in range(calls):
+        for _ in range(CALLS):
             began = time.perf_counter()
             answer = self._call(path, body)
             took.append(1e3 * (time.perf_counter() - began))

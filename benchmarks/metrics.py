@@ -1,6 +1,6 @@
 """Time and memory of all metrics over a data set of MVTec-AD's size: 1,725 maps of 518 x 518 pixels.
 
-    .venv/bin/python benchmarks/metrics.py [--categories 15] [--defects 5]
+    .venv/bin/python -m benchmarks.metrics [--categories 15] [--defects 5]
 
 Runs on two cores, through the evaluation itself: figures per category and per defect, scores made up. With
 --categories 1 all pixels are one set, the hardest case.

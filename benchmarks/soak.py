@@ -1,8 +1,8 @@
 """Minutes at saturation, or beyond it: no answer lost or swapped, memory flat, refusals fast.
 
     SSVP_PORT=8080 .venv/bin/ssvp serve &
-    .venv/bin/python benchmarks/soak.py --minutes 5 --callers 16
-    .venv/bin/python benchmarks/soak.py --minutes 0.5 --callers 300
+    .venv/bin/python -m benchmarks.soak --minutes 5 --callers 16
+    .venv/bin/python -m benchmarks.soak --minutes 0.5 --callers 300
 
 Each caller sends one of a few pictures whose scores were measured one at a time beforehand; every answer must
 carry its caller's own part_id, sequence and score. More callers than the queue holds is an overload.

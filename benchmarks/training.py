@@ -1,7 +1,7 @@
 """Seconds a step, peak memory and the projected hours of the paper's training, on towers with random weights.
 
-    .venv/bin/python benchmarks/training.py --config ssvp-large --steps 60
-    .venv/bin/python benchmarks/training.py --config ssvp-nano --steps 60 --cached
+    .venv/bin/python -m benchmarks.training --config ssvp-large --steps 60
+    .venv/bin/python -m benchmarks.training --config ssvp-nano --steps 60 --cached
 
 Images are rendered at 512 px, read from disk and decoded as VisA's would be.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
+from model.assembly import SSVP
 from model.config import PRESETS
 from model.data.manifest import open_data
 from model.data.render import render_training
 from model.recipes import PAPER
 from model.sources import ManifestSource, epoch_order
-from model.ssvp.model import SSVP
 from model.tokens import TokenCache
 from model.train import build_optimizer, train_step
 

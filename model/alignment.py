@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.assembly import SSVP
 from model.baselines.static import StaticPrompts
 from model.data.masks import cell_mask
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.ssvp.vtam import state_embeddings
 from model.tokens import TokenBatch
 

@@ -1,7 +1,7 @@
 """Run folders: what pretraining and training leave for one another.
 
 A run folder holds `config.json`, weights as safetensors, `history.json`, and while a run is unfinished
-`resume.pt` (see model/resume.py).
+`resume.pt` (see model/resume.py). Knows files and whose weights they hold; trains nothing.
 """
 
 import json
@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from model.assembly import SSVP, build_dino
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
 from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
 from model.config import SSVPConfig
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP, build_dino
 from model.ssvp.rarity import RarityExperts
 
 TRAINED_HEADS_FILE = "heads.safetensors"

@@ -1,4 +1,7 @@
-"""The losses of a run as CSV, one line a step, for any spreadsheet or plot."""
+"""The losses of a run as CSV, one line a step, for any spreadsheet or plot.
+
+Knows steps and numbers; knows nothing of what they mean.
+"""
 
 import csv
 from collections.abc import Iterator, Mapping

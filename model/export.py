@@ -19,6 +19,7 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
+from model.assembly import SSVP
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -49,7 +50,6 @@ from model.ssvp.exportable import (
     head_input_names,
     head_inputs,
 )
-from model.ssvp.model import SSVP
 from model.types import Sample
 
 OPSET = 20

@@ -8,7 +8,7 @@ the heads start from them.
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,23 @@ from model.schedule import cosine_factor, set_learning_rates
 WARMUP_STEPS = 60
 
 
-class _Run:
-    """One pretraining run: the pair, its average, and how far it is."""
+@dataclass(frozen=True)
+class _Request:
+    """What every process of a run is told; attributes as `pretrain` has them, and `_recipe`'s answer."""
 
-    def __init__(
-        self,
-        model: SSVPConfig,
-        config: PretrainConfig,
-        start: Path | None,
-        device: torch.device,
-        recipe: dict[str, Any],
-        part: Part,
-    ) -> None:
-        self.model, self.config, self.device, self.part = model, config, device, part
-        self.recipe = recipe
-        self.start = start
+    model: SSVPConfig
+    config: PretrainConfig
+    run_dir: Path
+    device: torch.device
+    start: Path | None
+    recipe: dict[str, Any]
+
+
+class _Run:
+    """One pretraining run: what was asked for, how far it is, and the weights it has got so far."""
+
+    def __init__(self, request: _Request, part: Part) -> None:
+        self.request, self.part = request, part
         self.step = self.pairs_seen = 0
         self.seconds = 0.0
         self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
@@ -67,35 +69,46 @@ class _Run:
         The first phase goes on from the towers of `start`, where there is one, and from the rarity experts if
         the model has any.
         """
-        size = self.size_px(phase)
-        sized = replace(self.model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
+        model, size = self.request.model, self.size_px(phase)
+        sized = replace(model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
         pair = TowerPair(sized).to(memory_format=torch.channels_last)
         if self.state is not None:
             clip = {k.removeprefix("clip.model."): v for k, v in self.state.items()}
             fitted = resized_attention_pool(clip, pair.clip.model)
             key = "visual.attnpool.positional_embedding"
             pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
-        elif self.start is not None:
+        elif self.request.start is not None:
             # Experts that the model does not have are probes like the others: no run keeps them.
-            rarity = pair.rarity if self.model.rarity_experts else None
-            load_pretrained(pair.clip, pair.dino, rarity, self.start)
-        return pair.to(self.device)
+            rarity = pair.rarity if model.rarity_experts else None
+            load_pretrained(pair.clip, pair.dino, rarity, self.request.start)
+        return pair.to(self.request.device)
 
     def size_px(self, phase: Phase) -> int:
         """Return the side of a phase's images."""
-        return round(self.model.clip_size_px * phase.scale)
+        return round(self.request.model.clip_size_px * phase.scale)
 
     def grid(self, phase: Phase) -> int:
         """Return the grid whose cells cover as many pixels as the model's own."""
-        return round(self.model.grid * phase.scale)
+        return round(self.request.model.grid * phase.scale)
 
     def bounds(self) -> list[tuple[Phase, int, int]]:
         """Return each phase with its first and last-plus-one step."""
-        ends, total = [], 0.0
-        for phase in self.config.phases:
+        config, ends, total = self.request.config, [], 0.0
+        for phase in config.phases:
             total += phase.share
-            ends.append(round(total * self.config.steps))
-        return list(zip(self.config.phases, [0, *ends[:-1]], ends, strict=True))
+            ends.append(round(total * config.steps))
+        return list(zip(config.phases, [0, *ends[:-1]], ends, strict=True))
+
+    def save(self, **weights: Any) -> None:
+        """Write what the run needs to go on from here; the leading process does."""
+        if self.part.leads:
+            position = {
+                "recipe": plain(self.request.recipe),
+                "step": self.step,
+                "pairs_seen": self.pairs_seen,
+                "seconds": self.seconds,
+            }
+            save_resume(self.request.run_dir, {**position, **weights}, packed=True)
 
 
 def pretrain(
@@ -135,17 +148,10 @@ def pretrain(
     if saved is not None:
         check_recipe(saved["recipe"], recipe, run_dir)
     save_recipe(run_dir, recipe)
-    shared = (model, config, start, run_dir, device, recipe)
-    with together(config.processes, _pretrain_part, *shared) as part:
-        run = _pretrain_part(part, *shared, progress)
-    pair = run.build(config.phases[-1])
-    save_module(pair.dino.model, run_dir / DINO_FILE)
-    if model.rarity_experts:
-        save_module(pair.rarity, run_dir / RARITY_FILE)
-    save_json(model.to_dict(), run_dir / CONFIG_FILE)
-    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
-    save_module(pair.clip.model, run_dir / CLIP_FILE)
-    clear_resume(run_dir)
+    request = _Request(model, config, run_dir, device, start, recipe)
+    with together(config.processes, _pretrain_part, request) as part:
+        run = _pretrain_part(part, request, progress)
+    _finish(run)
 
 
 def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> dict[str, Any]:
@@ -163,19 +169,10 @@ def _silent(step: int, steps: int, losses: dict[str, float]) -> None:
     """Report nothing: the leading process does."""
 
 
-def _pretrain_part(
-    part: Part,
-    model: SSVPConfig,
-    config: PretrainConfig,
-    start: Path | None,
-    run_dir: Path,
-    device: torch.device,
-    recipe: dict[str, Any],
-    progress: Progress = _silent,
-) -> _Run:
-    torch.manual_seed(config.seed)  # the same first weights in every process
-    run = _Run(model, config, start, device, recipe, part)
-    saved = load_resume(run_dir, device)
+def _pretrain_part(part: Part, request: _Request, progress: Progress = _silent) -> _Run:
+    torch.manual_seed(request.config.seed)  # the same first weights in every process
+    run = _Run(request, part)
+    saved = load_resume(request.run_dir, request.device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
         run.seconds, run.state = float(saved["seconds"]), saved.get("start")
@@ -183,7 +180,7 @@ def _pretrain_part(
         if run.step >= last:
             continue
         inside = saved if saved is not None and run.step > first else None
-        _train_phase(run, phase, first, last, inside, run_dir, progress)
+        _train_phase(run, phase, first, last, inside, progress)
     return run
 
 
@@ -193,14 +190,14 @@ def _train_phase(
     first: int,
     last: int,
     saved: dict[str, Any] | None,
-    run_dir: Path,
     progress: Progress,
 ) -> None:
+    config = run.request.config
     pair = run.build(phase).train()
     average = AveragedModel(
-        pair, multi_avg_fn=get_ema_multi_avg_fn(run.config.ema_decay), use_buffers=True
+        pair, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
     )
-    optimizer = _optimizer(pair, run.config)
+    optimizer = _optimizer(pair, config)
     if saved is not None:
         pair.load_state_dict(saved["pair"])
         average.load_state_dict(saved["average"])
@@ -211,7 +208,7 @@ def _train_phase(
     last_save = time.monotonic()
     for batch in _phase_batches(run, phase, last):
         began = time.monotonic()
-        factor = cosine_factor(run.step, run.config.steps, WARMUP_STEPS)
+        factor = cosine_factor(run.step, config.steps, WARMUP_STEPS)
         # Each phase starts a fresh optimiser. In the first, both warm-ups multiply: the rate rises as a square.
         warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)
         set_learning_rates(optimizer, factor * warm)
@@ -220,30 +217,28 @@ def _train_phase(
         run.step += 1
         run.pairs_seen += phase.pairs_per_batch
         run.seconds += time.monotonic() - began
-        progress(run.step, run.config.steps, losses)
+        progress(run.step, config.steps, losses)
         inside_phase = run.step < last  # the next phase starts from the weights saved below
-        if run.part.leads and inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:
+        if inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:
             last_save = time.monotonic()
-            inside = {
-                "pair": pair.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            save_resume(run_dir, {**_progress(run), **inside}, packed=True)
+            run.save(
+                pair=pair.state_dict(),
+                average=average.state_dict(),
+                optimizer=optimizer.state_dict(),
+            )
     run.state = {k: v.detach().clone() for k, v in average.module.state_dict().items()}
-    if run.part.leads:
-        save_resume(run_dir, {**_progress(run), "start": run.state}, packed=True)
+    run.save(start=run.state)
 
 
 def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
     return batches(
         StreamConfig(
-            seed=run.config.seed,
+            seed=run.request.config.seed,
             size_px=run.size_px(phase),
             pairs_per_batch=phase.pairs_per_batch,
             first_pair=run.pairs_seen,
             batches=last - run.step,
-            workers=run.config.workers,
+            workers=run.request.config.workers,
             part=run.part.number,
             parts=run.part.parts,
         )
@@ -277,21 +272,26 @@ def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
     )
 
 
-def _progress(run: _Run) -> dict[str, Any]:
-    return {
-        "recipe": plain(run.recipe),
-        "step": run.step,
-        "pairs_seen": run.pairs_seen,
-        "seconds": run.seconds,
-    }
+def _finish(run: _Run) -> None:
+    request, run_dir = run.request, run.request.run_dir
+    pair = run.build(request.config.phases[-1])
+    save_module(pair.dino.model, run_dir / DINO_FILE)
+    if request.model.rarity_experts:
+        save_module(pair.rarity, run_dir / RARITY_FILE)
+    save_json(request.model.to_dict(), run_dir / CONFIG_FILE)
+    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
+    # The last: by it a finished run is known.
+    save_module(pair.clip.model, run_dir / CLIP_FILE)
+    clear_resume(run_dir)
 
 
 def _history(run: _Run) -> dict[str, Any]:
-    before = {} if run.start is None else {"start": load_history(run.start).get("pretrain")}
+    start = run.request.start
+    before = {} if start is None else {"start": load_history(start).get("pretrain")}
     return {
-        "recipe": asdict(run.config),
+        "recipe": asdict(run.request.config),
         "images": 2 * run.pairs_seen,
         "training_hours": round(run.seconds / 3600, 2),
-        "device": str(run.device),
+        "device": str(run.request.device),
         **before,
     }

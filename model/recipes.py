@@ -1,4 +1,7 @@
-"""Training recipes by preset name; a preset without one is trained by the paper's."""
+"""Training recipes by preset name; a preset without one is trained by the paper's.
+
+Knows numbers only.
+"""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,7 @@
 """What an unfinished run needs to go on, here or on another machine: one file in its folder.
 
-Tensors and numbers only, loaded with `weights_only`, in gzip where the file is to travel.
+Tensors and numbers only, loaded with `weights_only`, in gzip where the file is to travel. Knows how the
+file is written; each run decides what is in it.
 """
 
 import gzip

@@ -55,14 +55,13 @@ def check_recipe(found: Any, asked: Mapping[str, Any], run: Path) -> None:
 
 def save_recipe(run: Path, recipe: Mapping[str, Any]) -> None:
     """Write all that decides the outcome of a run."""
-    save_json(plain(recipe), run / RECIPE_FILE)
+    save_json(recipe, run / RECIPE_FILE)
 
 
-def plain(values: Any) -> Any:
-    """Return what JSON makes of mappings and sequences."""
-    if isinstance(values, Mapping):
-        return {k: plain(v) for k, v in values.items()}
-    return [plain(v) for v in values] if isinstance(values, (list, tuple)) else values
+def plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as it comes back from JSON: tuples are lists."""
+    read: dict[str, Any] = json.loads(json.dumps(recipe))
+    return read
 
 
 def weights_digest(*modules: nn.Module | None) -> str:

@@ -1,4 +1,7 @@
-"""Learning rates over a run: a short linear warm-up, then a cosine to zero."""
+"""Learning rates over a run: a short linear warm-up, then a cosine to zero.
+
+Knows steps and factors; knows nothing of what is trained.
+"""
 
 import math
 

@@ -9,11 +9,11 @@ from itertools import islice
 
 import torch
 
+from model.assembly import SSVP
 from model.data.images import manifest_images
 from model.data.row import ManifestRow
 from model.evaluate import ScoredImage
 from model.preprocess import collate, preprocess
-from model.ssvp.model import SSVP
 from model.ssvp.vtam import AnomalyScores
 from model.tokens import TokenBatch, TokenCache, tokens_of
 from model.types import Sample

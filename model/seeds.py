@@ -1,4 +1,7 @@
-"""One seed out of several numbers, so that none of them is lost; and the one that nothing is trained from."""
+"""One seed out of several numbers, so that none of them is lost; and the one that nothing is trained from.
+
+Knows numbers only.
+"""
 
 import numpy as np
 

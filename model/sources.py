@@ -10,12 +10,12 @@ from typing import Protocol
 
 import torch
 
+from model.assembly import SSVP
 from model.data.images import manifest_images, procedural_images
 from model.data.manifest import rows_digest
 from model.data.row import PROCEDURAL, ManifestRow
 from model.data.stream import StreamConfig
 from model.seeds import seed_of
-from model.ssvp.model import SSVP
 from model.tokens import TokenBatch, TokenCache, tokens_of
 
 STREAM_OFFSET = 1_000_003  # heads see other images than the towers were pretrained on

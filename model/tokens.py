@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from model.assembly import SSVP
 from model.backbones.features import TowerFeatures
 from model.config import SSVPConfig
 from model.data.images import ImageBatch, read_row
@@ -22,7 +23,6 @@ from model.data.row import ManifestRow
 from model.precision import autocast
 from model.preprocess import TowerImages
 from model.runs import weights_digest
-from model.ssvp.model import SSVP
 
 LEVEL = "patches."
 

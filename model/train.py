@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.assembly import SSVP
 from model.bundle import PROMPTS_FILE
 from model.checkpoint import (
     CONFIG_FILE,
@@ -31,7 +32,6 @@ from model.schedule import cosine_factor, set_learning_rates
 from model.seeds import seed_of
 from model.sources import Source
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.tokens import TokenBatch
 
 RARITY = "rarity."  # names of the rarity experts' weights within the heads
@@ -113,6 +113,57 @@ def train_step(
     return {k: float(v.detach()) for k, v in values.items()}
 
 
+@dataclass
+class _Run:
+    """One training run: what it changes, and how far it is.
+
+    Attributes:
+        folder: of the run.
+        recipe: all that decides its weights.
+        step: steps made.
+        began: when it would have begun had it never been stopped, on the monotonic clock.
+    """
+
+    folder: Path
+    recipe: dict[str, Any]
+    model: SSVP
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self.began
+
+    def resume(self, device: torch.device) -> None:
+        """Go on where an earlier call was stopped, if one was.
+
+        Raises:
+            OtherRecipeError: the folder holds another run.
+        """
+        saved = load_resume(self.folder, device)
+        if saved is None:
+            return
+        check_recipe(saved["recipe"], self.recipe, self.folder)
+        self.step, self.began = int(saved["step"]), self.began - float(saved["seconds"])
+        self.model.prompts.load_state_dict(saved["prompts"])
+        self.model.heads.load_state_dict(saved["heads"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+
+    def save(self) -> None:
+        """Write what `resume` needs."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "recipe": plain(self.recipe),
+            "prompts": self.model.prompts.state_dict(),
+            "heads": self.model.heads.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        save_resume(self.folder, state)
+
+
 def train(
     model: SSVP,
     config: TrainConfig,
@@ -143,75 +194,47 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     model.train()
     optimizer = build_optimizer(model, config)
-    recipe = {
-        "config": model.config.to_dict(),
-        **_described(config),
-        **source.description,
-        "towers": _towers_digest(model),
-    }
+    recipe = _recipe(model, config, source)
     if is_finished(run_dir, TRAINED_HEADS_FILE, recipe):
         if towers is not None:
             share_towers(towers, run_dir)  # where they have been taken away
         return
-    step, seconds = 0, 0.0
-    saved = load_resume(run_dir, device)
-    if saved is not None:
-        check_recipe(saved["recipe"], recipe, run_dir)
-        step, seconds = int(saved["step"]), float(saved["seconds"])
-        model.prompts.load_state_dict(saved["prompts"])
-        model.heads.load_state_dict(saved["heads"])
-        optimizer.load_state_dict(saved["optimizer"])
+    run = _Run(run_dir, recipe, model, optimizer)
+    run.resume(device)
     save_recipe(run_dir, recipe)
     before: dict[str, Any] = {}
     if towers is not None:
         before = load_history(towers)
         share_towers(towers, run_dir)  # before the heads, by which a finished run is known
-    last_save = began = time.monotonic()
-    with open_curves(run_dir, step) as curves:
-        for batch in source.batches(step):
+    last_save = time.monotonic()
+    with open_curves(run_dir, run.step) as curves:
+        for batch in source.batches(run.step):
             # One seed a step: a resumed run draws the same latents and names as one never stopped.
-            torch.manual_seed(seed_of(config.seed, step))
+            torch.manual_seed(seed_of(config.seed, run.step))
             products = forget_names(batch.products, config.nameless, torch.default_generator)
-            set_learning_rates(optimizer, cosine_factor(step, source.steps, config.warmup_steps))
+            factor = cosine_factor(run.step, source.steps, config.warmup_steps)
+            set_learning_rates(optimizer, factor)
             values = train_step(model, batch, products, optimizer, config.losses)
-            step += 1
-            curves(step, values)
-            progress(step, source.steps, values)
+            run.step += 1
+            curves(run.step, values)
+            progress(run.step, source.steps, values)
             if time.monotonic() - last_save > save_every_s:
                 last_save = time.monotonic()
-                so_far = seconds + last_save - began
-                save_resume(run_dir, _resume_state(model, optimizer, step, so_far, recipe))
-    seconds += time.monotonic() - began
+                run.save()
     made = {k: v for k, v in recipe.items() if k != "config"}
-    made |= {"training_hours": round(seconds / 3600, 2), "device": str(device)}
+    made |= {"training_hours": round(run.seconds / 3600, 2), "device": str(device)}
     _finish(model.eval(), {**before, "train": made}, run_dir)
 
 
-def _described(config: TrainConfig) -> dict[str, Any]:
+def _recipe(model: SSVP, config: TrainConfig, source: Source) -> dict[str, Any]:
     """Say all that decides the weights; who renders or reads the images does not."""
-    return {"recipe": {k: v for k, v in asdict(config).items() if k != "workers"}}
-
-
-def _towers_digest(model: SSVP) -> str:
-    """Tell apart all that training starts from: the towers, and the rarity experts that came with them."""
     rarity = model.heads.rarity if isinstance(model.heads, SSVPHeads) else None
-    return weights_digest(model.clip, model.dino, rarity)
-
-
-def _resume_state(
-    model: SSVP,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
-    recipe: dict[str, Any],
-) -> dict[str, Any]:
     return {
-        "step": step,
-        "seconds": seconds,
-        "recipe": plain(recipe),
-        "prompts": model.prompts.state_dict(),
-        "heads": model.heads.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "config": model.config.to_dict(),
+        "recipe": {k: v for k, v in asdict(config).items() if k != "workers"},
+        **source.description,
+        # All that training starts from: the rarity experts came with the towers.
+        "towers": weights_digest(model.clip, model.dino, rarity),
     }
 
 

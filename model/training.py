@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from model.assembly import SSVP
 from model.checkpoint import CONFIG_FILE, load_untrained
 from model.config import SSVPConfig
 from model.data.manifest import read_manifest
@@ -19,7 +20,6 @@ from model.data.row import PROCEDURAL, DataLayoutError, ManifestRow
 from model.progress import SAVE_EVERY_S, Progress
 from model.recipes import recipe_for
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
-from model.ssvp.model import SSVP
 from model.tokens import TokenCache
 from model.train import TrainConfig, train
 
@@ -70,7 +70,7 @@ def run_training(
     """
     if not (request.towers / CONFIG_FILE).exists():
         raise FileNotFoundError(
-            f"{request.towers} holds no towers; `ssvp fetch` or `ssvp pretrain` makes them"
+            f"{request.towers} holds no towers; make them with `ssvp fetch` or `ssvp pretrain`"
         )
     recipe = _recipe(request)
     torch.manual_seed(recipe.seed)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
+from model.assembly import SSVP
 from model.checkpoint import CONFIG_FILE, save_json, save_towers
 from model.config import SSVPConfig
-from model.ssvp.model import SSVP
 
 
 def write_towers(folder: Path, config: SSVPConfig) -> Path:

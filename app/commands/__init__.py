@@ -1,1 +1,1 @@
-"""The commands around a running or a loaded service, one file a subject; `app.cli` mounts them."""
+"""Commands that run the service, ask it or measure its bundles, one file a subject; `app.cli` mounts them."""

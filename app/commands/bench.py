@@ -6,7 +6,6 @@ Knows callers and the clock; benchmarks/ has the measurements that figures in th
 import asyncio
 import json
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from app.client.answers import Timing
@@ -24,7 +22,7 @@ from app.client.asynchronous import AsyncSSVPClient
 from app.client.calls import DetectOptions
 from app.client.errors import SSVPError
 from app.commands.connection import Where, connected
-from app.commands.pictures import find_pictures
+from app.commands.pictures import existing_pictures
 from app.commands.terminal import (
     ALL_OK,
     ANY_ERROR,
@@ -32,9 +30,11 @@ from app.commands.terminal import (
     AsJson,
     KeyFile,
     progress_bar,
+    write_line,
+    write_table,
 )
 from model.bundle import GOLDEN_FILE, SHIPPED
-from model.commands.complaints import complain, one_line_errors
+from model.commands.complaints import one_line_errors
 
 _STAGES = tuple(Timing.model_fields)
 _SHIPPED_PICTURE = SHIPPED / "ssvp-nano" / GOLDEN_FILE
@@ -45,15 +45,18 @@ def bench(
         list[str] | None,
         typer.Argument(help="Pictures that are sent, in turn. (default: a drawn one, 256 px)"),
     ] = None,
-    url: Annotated[str, typer.Option(help="Of the service.")] = "http://localhost:8080",
+    url: Annotated[str, typer.Option(help="URL of the service.")] = "http://localhost:8080",
     api_key_file: KeyFile = None,
     callers: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many wait for an answer at any time.")
+        int,
+        typer.Option(
+            min=1, max=1000, help="Callers at the same time, each waiting for its answer."
+        ),
     ] = 8,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration in seconds.")] = 10.0,
     product: Annotated[str | None, typer.Option(help="Spoken product name.")] = None,
     heatmap: Annotated[
-        Literal["overlay", "map", "mask", "none"], typer.Option(help="Which to draw.")
+        Literal["overlay", "map", "mask", "none"], typer.Option(help="Kind of heat map to draw.")
     ] = "none",
     as_json: AsJson = False,
 ) -> None:
@@ -69,7 +72,7 @@ def bench(
         where = Where(url, api_key_file, connections=callers)
         found = asyncio.run(_measure(where, bodies, options, callers, seconds))
     if as_json:
-        sys.stdout.write(json.dumps(found.figures()) + "\n")
+        typer.echo(json.dumps(found.figures()))
     else:
         _show(found, url, callers)
     raise typer.Exit(code=ANY_ERROR if found.errors or not found.waits_s else ALL_OK)
@@ -78,12 +81,7 @@ def bench(
 def _bodies(images: list[str] | None) -> list[bytes]:
     if not images:
         return [_SHIPPED_PICTURE.read_bytes()]
-    found = find_pictures(images)
-    for file in found.missing:
-        complain(f"{file}: there is no such picture")
-    if found.missing:
-        raise typer.Exit(code=ANY_ERROR)
-    return [path.read_bytes() for path in found.files]
+    return [path.read_bytes() for path in existing_pictures(images)]
 
 
 @dataclass
@@ -188,12 +186,10 @@ def _show(found: _Found, url: str, callers: int) -> None:
     table.add_row("images a batch, mean", str(figures["mean_batch"]))
     table.add_row("verdicts", _counts(found.verdicts))
     table.add_row("errors", _counts(found.errors) or "none", style="red" if found.errors else "")
-    console = Console(highlight=False, markup=False)
-    console.print(
-        f"{figures['images']} images in {figures['seconds']:.1f} s by {callers} callers on {url}",
-        soft_wrap=True,
+    write_line(
+        f"{figures['images']} images in {figures['seconds']:.1f} s by {callers} callers on {url}"
     )
-    console.print(table)
+    write_table(table)
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from app.commands.connection import Where, connected
-from app.commands.terminal import SERVICE_ERRORS, DeviceName, progress_bar
+from app.commands.terminal import SERVICE_ERRORS, DeviceName, progress_bar, write_line
 from model.bundle import GOLDEN_FILE, Bundle, check_file, files_of, open_bundle
 from model.commands.complaints import one_line_errors
 
@@ -48,9 +47,8 @@ def info(bundle: BundleArgument) -> None:
         of_set = figures.items() if isinstance(figures, Mapping) else [("", figures)]
         lines[f"on {name}"] = ", ".join(f"{figure} {value}".strip() for figure, value in of_set)
     width = max(len(name) for name in lines)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
     for name, value in lines.items():
-        console.print(f"{name:<{width}}  {value}")
+        write_line(f"{name:<{width}}  {value}")
 
 
 @bundle_cli.command()
@@ -65,15 +63,14 @@ def verify(
 
     Example: ssvp bundle verify bundles/ssvp-large --golden
     """
-    console = Console(highlight=False, soft_wrap=True, markup=False)
     with one_line_errors(*SERVICE_ERRORS):
         opened = open_bundle(bundle)
         _verify_files(opened)
-        console.print(f"{opened.path}: all files are as exported, digest {opened.digest}")
+        write_line(f"{opened.path}: all files are as exported, digest {opened.digest}")
         if golden:
             score = asyncio.run(_golden_score(opened, device))
             expected = opened.manifest.golden
-            console.print(
+            write_line(
                 f"golden image: {score:.4f}, recorded {expected.score:.4f} ± {expected.tolerance:g}"
             )
 

@@ -4,19 +4,17 @@ Knows the command's words; scores are `/v1/detect`'s, and what is learnt from th
 """
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from app.client.answers import Calibration, GoodScore, Inspection
 from app.client.calls import DetectOptions
 from app.commands.connection import Where, connected
 from app.commands.histogram import histogram
 from app.commands.inspections import inspect_all
-from app.commands.pictures import find_pictures
+from app.commands.pictures import existing_pictures
 from app.commands.terminal import (
     ANY_ERROR,
     SERVICE_ERRORS,
@@ -28,6 +26,7 @@ from app.commands.terminal import (
     RoiText,
     Url,
     progress_bar,
+    write_line,
 )
 from model.commands.complaints import complain, one_line_errors
 
@@ -58,8 +57,8 @@ def calibrate(
 
     Example: ssvp calibrate good/*.png --product "metal nut" --products-file products.json
 
-    The profile is saved where the service that is asked (--url) or the products file allows it; exit code 2 if
-    it is neither saved nor written to --out, unless --dry-run says so.
+    The profile is saved if the service (--url) or the products file allows it. The exit code is 2 if it is
+    neither saved nor written to --out, except with --dry-run.
     """
     where = Where(url, api_key_file, bundle, device, products_file)
     files = _good_parts(images, false_reject)
@@ -69,7 +68,7 @@ def calibrate(
         if out is not None:
             out.write_text(made.text, encoding="utf-8")
     if as_json:
-        sys.stdout.write(made.model_dump_json() + "\n")
+        typer.echo(made.model_dump_json())
     else:
         _show(made, out)
     if not made.saved and not dry_run and out is None:
@@ -83,16 +82,12 @@ def _good_parts(images: list[str], false_reject: float) -> list[Path]:
 
     if not 0 < false_reject < 1:
         raise typer.BadParameter("--false-reject is a share: more than 0, less than 1")
-    found = find_pictures(images)
-    for file in found.missing:
-        complain(f"{file}: there is no such picture")
-    least = needed(false_reject)
-    if not found.missing and len(found.files) < least:
-        given = f"{len(found.files)} good parts were given"
+    files, least = existing_pictures(images), needed(false_reject)
+    if len(files) < least:
+        given = f"{len(files)} good parts were given"
         complain(f"{given}, a false-reject rate of {false_reject:g} needs {least} or more")
-    if found.missing or len(found.files) < least:
         raise typer.Exit(code=ANY_ERROR)
-    return found.files
+    return files
 
 
 async def _calibrate(
@@ -133,24 +128,21 @@ def _score(name: str, found: Inspection) -> GoodScore:
 
 def _show(made: Calibration, out: Path | None) -> None:
     profile = made.profile
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print()
+    write_line("")
     for line in histogram([score.score for score in made.scores], profile.threshold):
-        console.print(line)
+        write_line(line)
     low, high = (100 * end for end in profile.interval)
-    console.print(
-        f"\n{profile.product}: NG from a score of {profile.threshold:.4f} on", style="bold"
-    )
-    console.print(
+    write_line(f"\n{profile.product}: NG from a score of {profile.threshold:.4f} on", "bold")
+    write_line(
         f"learnt from {profile.n} good parts for a false-reject rate of {100 * profile.false_reject:g} %; "
         f"the real rate lies between {low:.2g} and {high:.2g} % (95 %)"
     )
     for name in made.stands_out:
         score = next(s.score for s in made.scores if s.name == name)
-        console.print(f"stands out: {name} with {score:.4f}", style="yellow")
+        write_line(f"stands out: {name} with {score:.4f}", "yellow")
     for warning in profile.warnings:
-        console.print(f"warning: {warning}", style="yellow")
+        write_line(f"warning: {warning}", "yellow")
     if made.saved:
-        console.print(f"saved as version {profile.version}", style="green")
+        write_line(f"saved as version {profile.version}", "green")
     if out is not None:
-        console.print(f"written to {out}", style="green")
+        write_line(f"written to {out}", "green")

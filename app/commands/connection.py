@@ -54,6 +54,23 @@ class Where:
         if self.url is None and self.api_key_file is not None:
             raise typer.BadParameter("--api-key-file goes with --url")
 
+    def api_key(self) -> str | None:
+        """Return the key for a running service: the first line of its file, for instance a mounted secret.
+
+        Raises:
+            StartError: there is no key in it.
+        """
+        if self.api_key_file is None:
+            return None
+        try:
+            lines = self.api_key_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"API key: {self.api_key_file} cannot be read: {error}") from None
+        key = lines[0].strip() if lines else ""
+        if not key or not key.isascii():
+            raise StartError(f"API key: the first line of {self.api_key_file} holds no key")
+        return key
+
     def settings(self) -> Settings:
         """Return the settings for a service in process: patient, and open to its one caller."""
         own = {"bundle": self.bundle, "device": self.device, "products_file": self.products_file}
@@ -75,11 +92,10 @@ async def connected(where: Where, retries: int = 8) -> AsyncIterator[AsyncSSVPCl
         if where.url is None:
             client = await stack.enter_async_context(_in_process(where.settings()))
         else:
-            key = None if where.api_key_file is None else read_key(where.api_key_file)
             client = await stack.enter_async_context(
                 AsyncSSVPClient(
                     where.url,
-                    api_key=key,
+                    api_key=where.api_key(),
                     timeout_s=CALL_S,
                     retries=retries,
                     connections=where.connections,
@@ -117,19 +133,3 @@ async def _until_ready(client: AsyncSSVPClient) -> None:
         if found.status != "starting" or time.monotonic() > end:
             raise NotReadyError(f"the service is {found.status}: {found.reason}")
         await asyncio.sleep(0.05)
-
-
-def read_key(path: Path) -> str:
-    """Read an API key: the first line of a file, for instance a mounted secret.
-
-    Raises:
-        StartError: there is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"API key: {path} cannot be read: {error}") from None
-    key = lines[0].strip() if lines else ""
-    if not key or not key.isascii():
-        raise StartError(f"API key: the first line of {path} holds no key")
-    return key

@@ -6,7 +6,6 @@ Knows the command's words and how verdicts are shown; how they are reached is th
 import asyncio
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Annotated, Literal
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -35,6 +33,8 @@ from app.commands.terminal import (
     RoiText,
     Url,
     progress_bar,
+    write_line,
+    write_table,
 )
 from model.commands.complaints import complain, one_line_errors
 
@@ -58,7 +58,8 @@ def detect(
         Path | None, typer.Option(file_okay=False, help="Folder to write heat maps to.")
     ] = None,
     heatmap: Annotated[
-        Literal["overlay", "map", "mask"], typer.Option(help="Which, with --out.")
+        Literal["overlay", "map", "mask"],
+        typer.Option(help="Kind of heat map to write with --out."),
     ] = "overlay",
     as_json: AsJson = False,
     url: Url = None,
@@ -140,8 +141,7 @@ class _Results:
             light = result.inspection.model_copy(update={"heatmap": None})
             result = replace(result, inspection=light)
         if self.as_json:
-            sys.stdout.write(json.dumps(result.row(written), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            typer.echo(json.dumps(result.row(written), ensure_ascii=False))
         self.taken.append(result)
 
     @property
@@ -162,8 +162,7 @@ class _Results:
         table.add_column("ms", justify="right", no_wrap=True)
         for result in self.taken:
             table.add_row(*_cells(result))
-        console = Console(highlight=False, markup=False)
-        console.print(table)
+        write_table(table)
         for result in self.taken:
             if result.failure is not None:
                 complain(f"{result.name}: {result.failure.message}")
@@ -172,8 +171,8 @@ class _Results:
         ):
             complain(warning, "warning")
         if self.drawn:
-            console.print(f"heat maps: {os.path.commonpath(self.drawn.values())}", soft_wrap=True)
-        console.print(self._summary(), soft_wrap=True)
+            write_line(f"heat maps: {os.path.commonpath(self.drawn.values())}")
+        write_line(self._summary())
 
     def _summary(self) -> str:
         verdicts = [r.inspection.result for r in self.taken if r.inspection is not None]

@@ -7,9 +7,9 @@ import os
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from app.commands.terminal import write_table
 from app.settings import PREFIX, Settings, unknown_variables
 from model.commands.complaints import FAILED, complain
 
@@ -26,7 +26,7 @@ def list_settings() -> None:
         table.add_row(
             PREFIX + name.upper(), str(getattr(values, name)), str(default), field.description
         )
-    Console().print(table)
+    write_table(table)
 
 
 def read_settings() -> Settings:

@@ -1,6 +1,6 @@
 """Which files a person means, and what a picture drawn of each is called.
 
-Knows names, folders and patterns; opens nothing.
+Knows names, folders and patterns, and how a command that misses a file ends; opens nothing.
 """
 
 import glob
@@ -8,6 +8,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import typer
+
+from model.commands.complaints import FAILED, complain
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -36,6 +40,16 @@ def find_pictures(names: Sequence[str]) -> Pictures:
             missing[Path(name)] = None
         files.update(dict.fromkeys(found or [Path(name)]))
     return Pictures(list(files), list(missing))
+
+
+def existing_pictures(names: Sequence[str]) -> list[Path]:
+    """Find files as `find_pictures` does; if any is missing the command ends, with a line for each."""
+    found = find_pictures(names)
+    for file in found.missing:
+        complain(f"{file}: there is no such picture")
+    if found.missing:
+        raise typer.Exit(code=FAILED)
+    return found.files
 
 
 def _named(name: str) -> list[Path]:

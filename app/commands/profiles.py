@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from app.client.answers import ProductHistory, ProductProfile
-from app.commands.connection import CALL_S, read_key
-from app.commands.environment import read_settings
+from app.commands.connection import CALL_S, Where
 from app.commands.terminal import (
     SERVICE_ERRORS,
     AsJson,
@@ -24,6 +22,8 @@ from app.commands.terminal import (
     KeyFile,
     ProductsFile,
     Url,
+    write_line,
+    write_table,
 )
 from model.commands.complaints import one_line_errors
 
@@ -59,9 +59,8 @@ def list_profiles(
     for product in found.products:
         reason = Text(product.reason or "decides")
         table.add_row(Text(product.product), *_cells(product.current), reason)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
-    console.print(f"bundle: {found.bundle.name} {found.bundle.version}", soft_wrap=True)
+    write_table(table)
+    write_line(f"bundle: {found.bundle.name} {found.bundle.version}")
 
 
 @profiles_cli.command()
@@ -87,7 +86,8 @@ def rollback(
     version: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Version that shall decide; 0: none. (default: the one that was replaced)"
+            min=0,
+            help="Version to use; 0: none. (default: the version that the current one replaced)",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -112,24 +112,24 @@ def _profile_store(
     bundle: str | None = None,
 ) -> "Iterator[ProfileStore]":
     """Yield where the profiles are; what goes wrong there is one line."""
-    if url is not None and (products_file is not None or bundle is not None):
-        raise typer.BadParameter("--url goes alone: the service has its own file and bundle")
+    where = Where(url, api_key_file, bundle, products_file=products_file)
     with one_line_errors(*SERVICE_ERRORS):
-        if url is not None:
+        if where.url is not None:
             from app.client.synchronous import SSVPClient
 
-            key = None if api_key_file is None else read_key(api_key_file)
-            with SSVPClient(url, api_key=key, timeout_s=CALL_S, retries=1) as client:
+            key = where.api_key()
+            with SSVPClient(where.url, api_key=key, timeout_s=CALL_S, retries=1) as client:
                 yield client
         else:
             from app.commands.products_file import FileProfileStore
 
-            settings = read_settings()
-            path = products_file or settings.products_file
-            if path is None or not path.exists():
-                where = "say where the profiles are: --url or --products-file"
-                raise typer.BadParameter(where if path is None else f"there is no file {path}")
-            yield FileProfileStore(path, bundle or settings.bundle)
+            settings = where.settings()
+            path = settings.products_file
+            if path is None:
+                raise typer.BadParameter("say where the profiles are: --url or --products-file")
+            if not path.exists():
+                raise typer.BadParameter(f"there is no file {path}")
+            yield FileProfileStore(path, settings.bundle)
 
 
 def _show(found: ProductHistory, *, as_json: bool) -> None:
@@ -141,14 +141,12 @@ def _show(found: ProductHistory, *, as_json: bool) -> None:
         mark = "chosen" if profile.version == found.current else ""
         bundle = Text(f"{profile.bundle.name} {profile.bundle.version}")
         table.add_row(mark, *_cells(profile), bundle)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+    write_table(table)
     if found.current is None:
-        console.print(f"{found.product}: no version is chosen; the bundle's threshold decides")
+        write_line(f"{found.product}: no version is chosen; the bundle's threshold decides")
     for profile in found.history:
         for warning in profile.warnings:
-            text = f"version {profile.version}: {warning}"
-            console.print(text, style="yellow", soft_wrap=True)
+            write_line(f"version {profile.version}: {warning}", "yellow")
 
 
 def _table(first: str) -> Table:

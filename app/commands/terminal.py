@@ -1,4 +1,4 @@
-"""What the commands share of the terminal: progress, what they expect to fail, and the options in common.
+"""What the commands share of the terminal: output, progress, what they expect to fail, the options in common.
 
 Knows typer and rich; knows nothing of inspections. What is asked for goes to standard output, all else to
 standard error, so that a pipe gets the answer alone.
@@ -19,6 +19,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from app.client.errors import SSVPError
 from app.errors import ServiceError, StartError
@@ -54,6 +55,20 @@ RoiText = Annotated[
     str | None, typer.Option("--roi", help="x,y,width,height: inspect only this part.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+
+
+def write_line(text: str, style: str = "") -> None:
+    """Write one line for people to standard output, whole however long it is."""
+    _console().print(text, style=style, soft_wrap=True)
+
+
+def write_table(table: Table) -> None:
+    """Write a table for people to standard output, within the terminal's width."""
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False)  # brackets are letters, numbers are not coloured
 
 
 @contextlib.contextmanager

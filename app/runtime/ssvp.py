@@ -30,6 +30,7 @@ from app.runtime.protocol import (
     Query,
 )
 from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, tower_dtype
+from model.assembly import build_prompts
 from model.bundle import (
     GOLDEN_FILE,
     HEADS_FILE,
@@ -42,7 +43,6 @@ from model.checkpoint import load_module, load_towers
 from model.devices import device_named
 from model.preprocess import TowerImages, collate, preprocess
 from model.ssvp.exportable import head_input_names, head_inputs
-from model.ssvp.model import build_prompts
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from benchmarks.serving.agreement import disagreement
 from benchmarks.serving.figures import Figures, summarise
 from benchmarks.serving.load import Connection, closed_loop, open_loop
 from benchmarks.serving.peers import OURS, PEERS, ROOT, Fields, Peer
-from benchmarks.serving.processes import Memory, memory, running, send, wait_until_ready
+from benchmarks.serving.processes import memory_mib, running, send, wait_until_ready
 
 WARM_UP_CLIENTS, HEAVIEST_CLIENTS = 8, 32
 PORTS_EACH = 4
@@ -104,9 +104,9 @@ class Visit:
         figures = summarise(outcomes, self._on.deadline_s, seconds)
         return self._bout(f"open {100 * share:.0f} %", figures)
 
-    def memory(self) -> Memory:
+    def memory_mib(self) -> float:
         """Weigh the server."""
-        return memory(self._place.pid)
+        return memory_mib(self._place.pid)
 
     def answers(self) -> list[Fields]:
         """Return the answer to every image, sent one by one.
@@ -172,16 +172,16 @@ def visit(
         yield Visit(peer, layout, Place(pid, port), on)
 
 
-def check(peers: Sequence[Peer], on: Conditions) -> dict[str, Memory]:
+def check(peers: Sequence[Peer], on: Conditions) -> dict[str, float]:
     """End the benchmark unless every peer answers what this service, the first, answers.
 
     Returns:
-        What each weighs after some seconds of load, alone on the machine.
+        How many MiB each weighs after some seconds of load, alone on the machine.
 
     Raises:
         SystemExit: one differs; it says where.
     """
-    weights, expected = dict[str, Memory](), list[Fields]()
+    weights, expected = dict[str, float](), list[Fields]()
     for peer in peers:
         with visit(peer, peer.layouts[0], 0.0, on) as server:
             found = server.answers()
@@ -190,7 +190,7 @@ def check(peers: Sequence[Peer], on: Conditions) -> dict[str, Memory]:
                 if difference := disagreement(ours, theirs):
                     sys.exit(f"{peer.name}, image {number}: {difference}")
             server.closed(HEAVIEST_CLIENTS, on.warm_up_s)
-            weights[peer.name] = server.memory()
-        weight = f"{weights[peer.name].pss_mib:.0f} MiB"
+            weights[peer.name] = server.memory_mib()
+        weight = f"{weights[peer.name]:.0f} MiB"
         print(f"{peer.name}: same answers to {len(expected)} images, {weight}", flush=True)
     return weights

@@ -10,20 +10,11 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 START_S = 120.0
 _END_S = 30.0
 _PROC = Path("/proc")
-
-
-@dataclass(frozen=True)
-class Memory:
-    """MiB of a process tree: `pss` shares what is shared, `rss` counts it once a process."""
-
-    pss_mib: float
-    rss_mib: float
 
 
 @contextmanager
@@ -46,28 +37,28 @@ def running(
             _end(process)
 
 
-def wait_until_ready(pid: int, url: str) -> float:
-    """Wait until a GET is answered with 200; returns how long it took.
+def wait_until_ready(pid: int, url: str) -> None:
+    """Wait until a GET is answered with 200.
 
     Raises:
         RuntimeError: the server ended, or took too long.
     """
-    began = time.perf_counter()
-    while (took := time.perf_counter() - began) < START_S:
+    end = time.perf_counter() + START_S
+    while time.perf_counter() < end:
         if not _is_alive(pid):
             raise RuntimeError("the server ended while it started; see its log")
         try:
             with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
                 if response.status == 200:
-                    return took
+                    return
         except OSError:
             time.sleep(0.2)
     raise RuntimeError(f"the server was not ready after {START_S:.0f} s; see its log")
 
 
-def memory(pid: int) -> Memory:
-    """Weigh a process and all its descendants."""
-    pss_kib = rss_kib = 0
+def memory_mib(pid: int) -> float:
+    """Weigh a process and all its descendants: their proportional set size, which shares what is shared."""
+    pss_kib = 0
     for each in (pid, *descendants(pid)):
         try:
             lines = (_PROC / str(each) / "smaps_rollup").read_text().splitlines()
@@ -75,8 +66,7 @@ def memory(pid: int) -> Memory:
             continue
         sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:] if ":" in line}
         pss_kib += sizes["Pss"]
-        rss_kib += sizes["Rss"]
-    return Memory(pss_kib / 1024, rss_kib / 1024)
+    return pss_kib / 1024
 
 
 def descendants(pid: int) -> list[int]:

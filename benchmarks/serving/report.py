@@ -38,14 +38,12 @@ class Column:
         load: which one.
         value: the figure.
         digits: after the point.
-        larger_is_better: whether a ratio above 1 is ours to be glad of.
     """
 
     title: str
     load: str
     value: Value
     digits: int = 1
-    larger_is_better: bool = True
 
 
 def _figure(name: str, factor: float = 1.0) -> Value:
@@ -66,24 +64,24 @@ CLOSED = tuple(
     for clients in (1, 8, 32)
     for column in (
         Column(f"{clients}: images/s", f"closed {clients}", _THROUGHPUT),
-        Column("p50", f"closed {clients}", _P50, 0, larger_is_better=False),
-        Column("p99", f"closed {clients}", _P99, 0, larger_is_better=False),
+        Column("p50", f"closed {clients}", _P50, 0),
+        Column("p99", f"closed {clients}", _P99, 0),
     )
 )
 OPEN = tuple(
     column
     for load in ("open 50 %", "open 80 %", "open 120 %")
     for column in (
-        Column(f"{load.removeprefix('open ')}: p50", load, _P50, 0, larger_is_better=False),
-        Column("p99", load, _P99, 0, larger_is_better=False),
+        Column(f"{load.removeprefix('open ')}: p50", load, _P50, 0),
+        Column("p99", load, _P99, 0),
         Column("in time, %", load, _IN_TIME),
-        Column("no verdict, %", load, _errors, larger_is_better=False),
+        Column("no verdict, %", load, _errors),
     )
 )
 TARGETS = (
     Column("images/s, 8 clients", "closed 8", _THROUGHPUT, 2),
     Column("images/s, 32 clients", "closed 32", _THROUGHPUT, 2),
-    Column("p99 at 80 %", "open 80 %", _P99, 2, larger_is_better=False),
+    Column("p99 at 80 %", "open 80 %", _P99, 2),
     Column("in time at 120 %", "open 120 %", _IN_TIME, 2),
 )
 

@@ -18,7 +18,6 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -154,23 +153,41 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _conditions(options: argparse.Namespace) -> Conditions:
+    logs = ROOT / "build" / "peers-logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return Conditions(
+        images=_images(options.images, options.most_images),
+        server_cores={int(core) for core in options.server_cores.split(",")},
+        client_cores={int(core) for core in options.client_cores.split(",")},
+        port=options.port,
+        warm_up_s=options.warm_up_seconds,
+        deadline_s=options.deadline_seconds,
+        logs=logs,
+    )
+
+
+def _described(
+    peers: Sequence[Peer], options: argparse.Namespace, on: Conditions
+) -> dict[str, Any]:
+    """Say what was measured on what, for the results."""
+    return {
+        "machine": _machine(peers),
+        "images": len(on.images),
+        "image_bytes": round(sum(map(len, on.images)) / len(on.images)),
+        "seconds": options.seconds,
+        "open_seconds": options.open_seconds,
+        "deadline_s": on.deadline_s,
+    }
+
+
 def main() -> None:
     """Do what the options say."""
     options = _options()
     if options.install:
         install()
         return
-    logs = ROOT / "build" / "peers-logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    on = Conditions(
-        _images(options.images, options.most_images),
-        {int(core) for core in options.server_cores.split(",")},
-        {int(core) for core in options.client_cores.split(",")},
-        options.port,
-        options.warm_up_seconds,
-        options.deadline_seconds,
-        logs,
-    )
+    on = _conditions(options)
     peers = [peer for peer in PEERS if peer.name in options.peers]
     if options.tune:
         _tune(peers, options.seconds, on)
@@ -185,13 +202,8 @@ def main() -> None:
     rounds = [[*c, *o] for c, o in zip(closed, opened, strict=True)]
     if options.out:
         found = {
-            "machine": _machine(peers),
-            "images": len(on.images),
-            "image_bytes": round(sum(map(len, on.images)) / len(on.images)),
-            "seconds": options.seconds,
-            "open_seconds": options.open_seconds,
-            "deadline_s": on.deadline_s,
-            "memory": {name: asdict(weight) for name, weight in weights.items()},
+            **_described(peers, options, on),
+            "memory": {name: {"pss_mib": weight} for name, weight in weights.items()},
             "rounds": [[bout.fields() for bout in bouts] for bouts in rounds],
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 CLIP's last attention gathers the image for the class token; its patch outputs no longer mean their own place.
 The value of each patch, sent through the output projection alone, still does, and can be compared with text
 directly: Zhou, Loy, Dai, "Extract Free Dense Labels from CLIP" (ECCV 2022), for both kinds of tower.
+Knows open_clip's layers; knows no text.
 """
 
 from typing import Any

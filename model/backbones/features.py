@@ -1,4 +1,7 @@
-"""What a tower answers, and how feature maps of any size become tokens of the common grid."""
+"""What a tower answers, and how feature maps of any size become tokens of the common grid.
+
+Knows feature maps and grids; knows no tower.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Build a bundle that needs no training."""
+"""Build a bundle that needs no training.
+
+Knows the command's options; `model.baselines.static` makes the model, `model.export` the bundle.
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""List data sets, and look at the images that models are made from."""
+"""List data sets, and look at the images that models are made from.
+
+Knows the commands' options and the table of counts; `model.data` reads, draws and writes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,7 +75,7 @@ def prepare(
 def sheet(
     out: Annotated[Path, typer.Argument(help="Image file to write; .jpg or .png.")],
     defects: Annotated[
-        bool, typer.Option("--defects", help="One strip a kind of defect instead of a family.")
+        bool, typer.Option("--defects", help="One strip per kind of defect instead of per family.")
     ] = False,
     size: Annotated[int, typer.Option(help="Side of each image in px.")] = 128,
     columns: Annotated[int, typer.Option(help="Strips side by side.")] = 4,
@@ -147,7 +150,7 @@ def render(
     ] = False,
     seed: Seed = 1,
 ) -> None:
-    """Write procedural images to disk, to train or test on like any data set (D18).
+    """Write procedural images to disk, to train or test on like any data set.
 
     Example: ssvp data render runs/procedural --pairs 2000, then: ssvp data prepare mvtec runs/procedural
     """

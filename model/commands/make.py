@@ -1,4 +1,7 @@
-"""Make a model: pretrain, train, export."""
+"""Make a model: pretrain, train, export.
+
+Knows the commands' options; `model.pretrain`, `model.training` and `model.export` do the work.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -26,7 +26,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda:0.")]
 Workers = Annotated[int, typer.Option(help="Processes that render images.")]
 Data = Annotated[
     str,
-    typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs (D18)."),
+    typer.Option(help="Manifest of `ssvp data prepare`, or 'procedural': rendered pairs."),
 ]
 Split = Literal["test", "train", "all"]
 Change = Annotated[
@@ -50,7 +50,9 @@ def config_of(preset: str | None, towers: Path) -> SSVPConfig:
     if preset is not None:
         return preset_named(preset)
     if not (towers / CONFIG_FILE).exists():
-        raise typer.BadParameter(f"{towers} holds no towers; `ssvp fetch` or `ssvp pretrain` do")
+        raise typer.BadParameter(
+            f"{towers} holds no towers; make them with `ssvp fetch` or `ssvp pretrain`"
+        )
     return load_config(towers)
 
 

@@ -1,4 +1,7 @@
-"""Reproduce the paper's tables."""
+"""Reproduce the paper's tables.
+
+Knows the command's options; `model.reproduce` does the work.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +34,9 @@ def reproduce(
     train_on: Annotated[
         Path | None, typer.Option(help="One manifest to train on, in place of --data.")
     ] = None,
-    test_on: Annotated[Path | None, typer.Option(help="The one to test on then.")] = None,
+    test_on: Annotated[
+        Path | None, typer.Option(help="With --train-on: the manifest to test on.")
+    ] = None,
     config: Annotated[
         str | None, typer.Option(help="Preset; by default the one the towers were made for.")
     ] = None,

@@ -1,4 +1,7 @@
-"""Get published weights and make towers of them."""
+"""Get published weights and make towers of them.
+
+Knows the command's options; `model.weights` does the work.
+"""
 
 from pathlib import Path
 from typing import Annotated

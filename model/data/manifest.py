@@ -63,20 +63,19 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     return rows
 
 
-def open_data(path: Path, split: str | None = TEST) -> list[ManifestRow]:
-    """Return the rows of a manifest, or of a folder in MVTec-AD's layout.
+def open_data(path: Path) -> list[ManifestRow]:
+    """Return the test rows of a manifest, or of a folder in MVTec-AD's layout.
 
     Args:
         path: a `.jsonl` file, or a folder that holds `<category>/test/good` and so on.
-        split: `test` or `train`; None for both.
 
     Raises:
-        DataLayoutError: it is neither, or there is no row of that split.
+        DataLayoutError: it is neither, or there is no test row.
     """
     rows = read_manifest(path) if path.suffix == SUFFIX else mvtec.prepare(path)
-    found = [row for row in rows if split in (None, row.split)]
+    found = [row for row in rows if row.split == TEST]
     if not found:
-        raise DataLayoutError(f"{path} has no images of split {split}")
+        raise DataLayoutError(f"{path} has no images of split {TEST}")
     return found
 
 

@@ -1,4 +1,7 @@
-"""A table as a matrix of runs: every row, seed and data set that there is, one after another."""
+"""A table as a matrix of runs: every row, seed and data set that there is, one after another.
+
+Knows which data sets the paper trains and tests on; `runs` makes each run, `summary` writes the table.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from model.alignment import Alignment, measure_alignment
+from model.assembly import SSVP
 from model.baselines.static import static_config
 from model.checkpoint import (
     CONFIG_FILE,
@@ -32,7 +33,6 @@ from model.evaluate import measure
 from model.reproduce.variants import STATIC, Variant
 from model.scoring import RowScorer, tokens_from
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.tokens import TokenBatch, TokenCache
 from model.training import ProgressBar, TrainRequest, run_training
 

@@ -1,4 +1,7 @@
-"""The figures of a table's runs, ours beside the paper's: mean and spread over seeds, as JSON and Markdown."""
+"""The figures of a table's runs, ours beside the paper's: mean and spread over seeds, as JSON and Markdown.
+
+Knows figures and their files; runs nothing.
+"""
 
 import math
 import statistics

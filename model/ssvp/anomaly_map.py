@@ -1,4 +1,7 @@
-"""From the grid to the anomaly map: bilinear upsampling and a Gaussian, exactly and in two products (D14)."""
+"""From the grid to the anomaly map: bilinear upsampling and a Gaussian, exactly and in two products (D14).
+
+Knows maps and pixels; knows neither tokens nor scores.
+"""
 
 import math
 

@@ -26,8 +26,8 @@ class TowerWidths:
 
     joint: int
     clip: tuple[int, ...]
-    dino: tuple[int, ...] = ()
-    dino_class: int = 0
+    dino: tuple[int, ...]
+    dino_class: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class SSVPHeads(Heads):
     """
 
     def __init__(
-        self, config: SSVPConfig, widths: TowerWidths, joint_projection: Tensor | None = None
+        self, config: SSVPConfig, widths: TowerWidths, joint_projection: Tensor | None
     ) -> None:
         super().__init__(config)
         self.hsvs = HSVS(

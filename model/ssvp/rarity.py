@@ -34,7 +34,7 @@ def neighbour_mask(grid: int, radius: int) -> Tensor:
     return near_rows & near_columns
 
 
-def newton_schulz_inverse(matrices: Tensor, steps: int = NEWTON_STEPS) -> Tensor:
+def newton_schulz_inverse(matrices: Tensor) -> Tensor:
     """Invert symmetric positive definite `[B, K, K]` by X <- X (2 I - A X), which converges quadratically.
 
     The start I / ||A||_inf leaves a residual I - A X with eigenvalues in [0, 1), which each step squares.
@@ -42,7 +42,7 @@ def newton_schulz_inverse(matrices: Tensor, steps: int = NEWTON_STEPS) -> Tensor
     identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
     norm = matrices.abs().sum(dim=-1).amax(dim=-1)[:, None, None]  # bounds the largest eigenvalue
     inverse = identity / norm
-    for _ in range(steps):
+    for _ in range(NEWTON_STEPS):
         inverse = inverse @ (2.0 * identity - matrices @ inverse)
     return inverse
 

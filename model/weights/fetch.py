@@ -1,13 +1,16 @@
-"""From files or the hub to a run folder with towers that training and `build` start from."""
+"""From files or the hub to a run folder with towers that training and `build` start from.
+
+Knows the order of the steps; `hub` downloads, `files` reads, `towers` fits the weights.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from model.assembly import build_dino
 from model.backbones.clip import ClipTower
 from model.bundle import sha256
 from model.checkpoint import CONFIG_FILE, HISTORY_FILE, save_json, save_towers
 from model.config import SSVPConfig
-from model.ssvp.model import build_dino
 from model.weights import hub
 from model.weights.files import is_torchscript
 from model.weights.published import OPENAI, check_clip, check_dino

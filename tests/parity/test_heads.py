@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from app.runtime.onnx_heads import HeadScores, OnnxHeads
+from model.assembly import SSVP
 from model.baselines.static import static_config
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import example_head_inputs, export_heads
 from model.ssvp.exportable import ExportableHeads, head_input_names
-from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
 KINDS = [

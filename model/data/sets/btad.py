@@ -32,7 +32,6 @@ def _product_of(category: Path) -> str:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="BTAD (beanTech)",
     prepare=prepare,
     references=(Reference(_NAME, "official test split", Counts(451, 290)),),
 )

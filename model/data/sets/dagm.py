@@ -82,7 +82,6 @@ def _product_of(folder: Path) -> str:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="DAGM 2007",
     prepare=prepare,
     references=(
         Reference(_NAME, "the field's balanced 7 of 10 classes", _FIELDS_COUNT),

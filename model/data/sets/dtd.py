@@ -27,7 +27,6 @@ def _product_of(category: Path) -> str:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="DTD-Synthetic",
     prepare=prepare,
     references=(Reference(_NAME, "official test split", Counts(357, 947)),),
 )

@@ -52,7 +52,6 @@ def _list_split(folder: Path) -> Iterator[ManifestRow]:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="KolektorSDD2",
     prepare=prepare,
     references=(
         Reference(_NAME, "official test split", Counts(894, 110)),

@@ -42,13 +42,11 @@ class DatasetLayout:
 
     Attributes:
         name: as the command line takes it.
-        title: as its authors call it.
         prepare: lists all images below a folder; raises `DataLayoutError`.
         references: published counts; empty where there are none.
     """
 
     name: str
-    title: str
     prepare: Callable[[Path], list[ManifestRow]]
     references: tuple[Reference, ...] = ()
 

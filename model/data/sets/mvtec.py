@@ -33,7 +33,6 @@ def prepare(root: Path) -> list[ManifestRow]:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="MVTec-AD, or any folder in its layout",
     prepare=prepare,
     references=(Reference(_NAME, "official test split", Counts(467, 1258)),),
 )

@@ -21,6 +21,7 @@ from model.data.sets.folders import (
     refuse_unknown,
 )
 
+NORMAL = "good"
 GROUND_TRUTH = "ground_truth"
 MASK_ENDINGS = ("_mask", "")
 
@@ -42,14 +43,14 @@ class Words:
     """
 
     dataset: str
-    normal: str = "good"
+    normal: str = NORMAL
     defects: Mapping[str, str] | None = None
     product: Callable[[Path], str] = _spoken_name
 
 
-def follows_layout(root: Path, normal: str = "good") -> bool:
+def follows_layout(root: Path) -> bool:
     """Say whether any category is laid out like this."""
-    return any((folder / TEST / normal).is_dir() for folder in list_folders(root))
+    return any((folder / TEST / NORMAL).is_dir() for folder in list_folders(root))
 
 
 def list_layout(root: Path, words: Words) -> list[ManifestRow]:

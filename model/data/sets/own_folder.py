@@ -59,4 +59,4 @@ def _list_kind(kind: Path) -> Iterator[ManifestRow]:
         )
 
 
-LAYOUT = DatasetLayout(name=_NAME, title="images of your own", prepare=prepare)
+LAYOUT = DatasetLayout(name=_NAME, prepare=prepare)

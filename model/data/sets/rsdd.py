@@ -90,7 +90,6 @@ def _type_of(folder: Path) -> str:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="RSDD",
     prepare=prepare,
     references=(
         Reference(_NAME, "originals of both types", Counts(0, 67 + 128)),

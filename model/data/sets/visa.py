@@ -84,7 +84,6 @@ def _product_of(category: Path) -> str:
 
 LAYOUT = DatasetLayout(
     name=_NAME,
-    title="VisA",
     prepare=prepare,
     references=(Reference(_NAME, "official one-class test split", Counts(962, 1200)),),
 )

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from model.alignment import Alignment, measure_alignment
+from model.assembly import SSVP
 from model.backbones.features import TowerFeatures
 from model.baselines.static import StaticPrompts
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.tokens import TokenBatch
 from tests.configs import TINY_VIT
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from model.assembly import SSVP
 from model.backbones.clip import ClipTower, build_tokenizer
 from model.backbones.dinov3 import DinoTower
 from model.backbones.features import token_width, tokens_on_grid
 from model.config import PRESETS, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
-from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
 BOTH = pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)

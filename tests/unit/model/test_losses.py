@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.assembly import SSVP
 from model.config import SSVP_NANO
 from model.data.masks import TARGET_CELLS, cell_mask
 from model.losses import (
@@ -21,7 +22,6 @@ from model.losses import (
 )
 from model.preprocess import TowerImages
 from model.ssvp.heads import SSVPHeads
-from model.ssvp.model import SSVP
 from model.ssvp.vcpg import PromptRefinement
 
 

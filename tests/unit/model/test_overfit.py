@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import torch
 
+from model.assembly import SSVP
 from model.config import SSVP_LARGE
 from model.data.images import ImageBatch, procedural_images
 from model.data.stream import StreamConfig
 from model.losses import LossWeights
 from model.preprocess import TowerImages
-from model.ssvp.model import SSVP
 from model.tokens import tokens_of
 from model.train import TrainConfig, build_optimizer, train_step
 

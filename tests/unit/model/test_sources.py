@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from model.assembly import SSVP
 from model.data.manifest import open_data, rows_digest, write_manifest_rows
 from model.data.row import DataLayoutError
 from model.sources import ManifestSource, ProceduralSource, Source, epoch_order
-from model.ssvp.model import SSVP
 from model.tokens import TokenCache
 from model.training import labelled_rows
 from tests.configs import TINY_VIT

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from model import tokens
+from model.assembly import SSVP
 from model.data.images import manifest_images
 from model.data.row import ManifestRow
-from model.ssvp.model import SSVP
 from model.tokens import TokenCache, tokens_of
 from tests.configs import TINY_VIT
 from tests.miniature import rows_of

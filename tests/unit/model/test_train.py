@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model import checkpoint
+from model.assembly import SSVP
 from model.bundle import CLIP_FILE
 from model.config import SSVP_LARGE
 from model.curves import CURVES_FILE
@@ -17,7 +18,6 @@ from model.recipes import NANO, PAPER, recipe_for
 from model.resume import RESUME_FILE
 from model.runs import OtherRecipeError
 from model.sources import ProceduralSource, epoch_order
-from model.ssvp.model import SSVP
 from model.train import (
     TrainConfig,
     build_optimizer,

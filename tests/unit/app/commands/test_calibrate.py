@@ -56,11 +56,20 @@ def test_profiles_are_listed_and_shown(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("list",), ("list", *FILE), ("list", *FILE, "--url", "http://127.0.0.1:9")]
+    ("words", "complaint"),
+    [
+        ((), "say where the profiles are"),
+        (FILE, "there is no file products.json"),
+        ((*FILE, "--url", "http://127.0.0.1:9"), "--products-file goes without --url"),
+        (("--bundle", "ssvp-nano", "--url", "http://127.0.0.1:9"), "--bundle goes without --url"),
+        (("--api-key-file", "key"), "--api-key-file goes with --url"),
+    ],
 )
-def test_profiles_need_a_place(run: Run, words: tuple[str, ...]) -> None:
-    """None named, a file that is not there, two places: told before anything is asked."""
-    assert run("profiles", *words).exit_code == 2
+def test_profiles_need_a_place(run: Run, words: tuple[str, ...], complaint: str) -> None:
+    """None named, a file that is not there, two places, half of one: told before anything is asked."""
+    done = run("profiles", "list", *words)
+    assert done.exit_code == 2
+    assert complaint in done.stderr
 
 
 def test_a_dry_run_leaves_the_file_alone(run: Run, tmp_path: Path) -> None:

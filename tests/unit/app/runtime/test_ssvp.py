@@ -14,11 +14,11 @@ from app.errors import StartError
 from app.runtime import ssvp
 from app.runtime.protocol import OutOfDeviceMemoryError, Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
+from model.assembly import SSVP
 from model.bundle import CLIP_FILE, read_bundle
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import Thresholds, export_bundle
 from model.scoring import predict_torch
-from model.ssvp.model import SSVP
 from model.types import Sample
 from tests.configs import TINY_VIT
 

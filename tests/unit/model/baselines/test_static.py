@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from model.assembly import SSVP
 from model.backbones.features import TowerFeatures
 from model.baselines.static import (
     ANOMALOUS_STATES,
@@ -14,7 +15,6 @@ from model.baselines.static import (
     StaticPrompts,
     static_config,
 )
-from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
 CONFIG = static_config(TINY_VIT)

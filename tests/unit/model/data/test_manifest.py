@@ -154,14 +154,13 @@ def test_manifest_written_by_hand_needs_no_name_of_the_defect(images: Path) -> N
 def test_open_data_takes_manifest_and_folder_alike(
     prepared: list[ManifestRow], tmp_path: Path
 ) -> None:
-    """Of both the test split, unless another is asked for."""
+    """Of both the test split; data that has none is refused."""
     write_manifest_rows(prepared, tmp_path / "list.jsonl")
     for path in (tmp_path / "list.jsonl", tmp_path / "mvtec"):
         assert open_data(path) == [r for r in prepared if r.split == "test"]
-        assert open_data(path, split=None) == prepared
-    write_manifest_rows([r for r in prepared if r.split == "test"], tmp_path / "list.jsonl")
-    with pytest.raises(DataLayoutError, match="no images of split train"):
-        open_data(tmp_path / "list.jsonl", split="train")
+    write_manifest_rows([r for r in prepared if r.split == "train"], tmp_path / "list.jsonl")
+    with pytest.raises(DataLayoutError, match="no images of split test"):
+        open_data(tmp_path / "list.jsonl")
 
 
 def test_sample_has_the_rows_names(prepared: list[ManifestRow]) -> None:

@@ -97,9 +97,9 @@ def test_set_with_a_published_count_is_not_complained_of(tmp_path: Path) -> None
     """One of several is enough; other data sets' counts do not matter."""
     rows = SETS["btad"].prepare(_write("btad", tmp_path))
     few, right = Reference("btad", "a", Counts(1, 2)), Reference("btad", "b", Counts(9, 12))
-    assert DatasetLayout("x", "X", SETS["btad"].prepare, (few, right)).complaint(rows) is None
+    assert DatasetLayout("x", SETS["btad"].prepare, (few, right)).complaint(rows) is None
     other = Reference("mvtec", "a", Counts(1, 2))
-    assert DatasetLayout("x", "X", SETS["btad"].prepare, (other,)).complaint(rows) is None
+    assert DatasetLayout("x", SETS["btad"].prepare, (other,)).complaint(rows) is None
 
 
 @pytest.mark.parametrize("name", sorted(SETS))

@@ -6,10 +6,10 @@ import scipy.ndimage
 import torch
 from torch.nn import functional as F
 
+from model.assembly import SSVP
 from model.config import SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
 from model.ssvp.anomaly_map import upsample_and_smooth_matrix
-from model.ssvp.model import SSVP
 from tests.configs import TINY_VIT
 
 BOTH = pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)

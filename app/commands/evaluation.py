@@ -1,4 +1,4 @@
-"""`ssvp evaluate`: measure a bundle, zero-shot, through the very runtime that serves it, or the baseline.
+"""A bundle measured, zero-shot, through the very runtime that serves it; or the baseline.
 
 Knows the runtime and the evaluation; knows no HTTP.
 """
@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from app.commands.terminal import progress_bar, write_line, write_table
 from app.runtime.lanes import SideBySide
 from app.runtime.protocol import Query, Runtime
 from app.runtime.ssvp import load_runtime
@@ -40,29 +39,6 @@ TERMINAL_HEADINGS = ("I-AUROC", "F1-max", "I-AP", "P-AUROC", "P-AP", "PRO")  # o
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
-    """What to measure on what.
-
-    Attributes:
-        bundle: folder, name of a shipped bundle, or `BASELINE` for the one that has learned nothing.
-        data: manifest, folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
-        product: product name to use instead of each category's.
-        pairs: procedural pairs per family.
-        device: `auto`, `cpu` or `cuda:0`.
-        out: folder for report and pictures, or None.
-        pictures: pictures per category.
-    """
-
-    bundle: str
-    data: str
-    product: str | None
-    pairs: int
-    device: str
-    out: Path | None
-    pictures: int
-
-
-@dataclass(frozen=True)
 class _Source:
     """Samples, how many there are, their files, and the data set's name where all are of one."""
 
@@ -72,37 +48,49 @@ class _Source:
     dataset: str | None = None
 
 
-def evaluate(request: EvaluationRequest, console: Console) -> None:
+def evaluate_bundle(
+    bundle: str,
+    data: str,
+    *,
+    product: str | None,
+    pairs: int,
+    device: str,
+    out: Path | None,
+    pictures: int,
+) -> None:
     """Measure, print the table and write the report.
+
+    Args:
+        bundle: folder, name of a shipped bundle, or `BASELINE` for the one that has learned nothing.
+        data: manifest, folder in MVTec-AD's layout, or `PROCEDURAL` for the families that were held out.
+        product: product name to use instead of each category's.
+        pairs: procedural pairs per family.
+        device: `auto`, `cpu` or `cuda:0`.
+        out: folder for report and pictures, or None.
+        pictures: pictures per category.
 
     Raises:
         model.data.row.DataLayoutError: the data cannot be read.
         StartError: the bundle or the device cannot be used.
     """
-    source = _source(request)
-    scorer, name = _scorer(request)
-    if request.out is not None:
+    source = _source(data, product, pairs)
+    scorer, name = _scorer(bundle, device)
+    if out is not None:
         # If it cannot be made, that is known before an hour's work, not after.
-        request.out.mkdir(parents=True, exist_ok=True)
-    gallery = Gallery(request.pictures if request.out else 0, source.names)
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("evaluate", total=source.count)
-        report = measure(
-            source.samples,
-            scorer,
-            progress=lambda count: progress.advance(task, count),
-            watch=gallery.add,
-        )
-    about = About(name, Path(request.data).resolve().name, source.dataset, _trained_on(request))
-    console.print(_for_terminal(table(report, about, SHORT_COLUMNS)))
+        out.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(pictures if out else 0, source.names)
+    with progress_bar("evaluate", source.count) as advance:
+        report = measure(source.samples, scorer, progress=advance, watch=gallery.add)
+    about = About(name, Path(data).resolve().name, source.dataset, _trained_on(bundle))
+    write_table(_for_terminal(table(report, about, SHORT_COLUMNS)))
     for note in filter(None, (unmarked_note(report), seen_note(about))):
-        console.print(note, style="yellow")
+        write_line(note, "yellow")
     for caution in cautions(report, about.dataset):
-        console.print(f"The paper's rows: {caution}", style="yellow")
-    if request.out is not None:
-        save_report(report, about, request.out)
-        if request.pictures:
-            gallery.save(request.out, f"{about.model} on {about.data}")
+        write_line(f"The paper's rows: {caution}", "yellow")
+    if out is not None:
+        save_report(report, about, out)
+        if pictures:
+            gallery.save(out, f"{about.model} on {about.data}")
 
 
 def _for_terminal(rows: Sequence[Sequence[str]]) -> Table:
@@ -117,18 +105,18 @@ def _for_terminal(rows: Sequence[Sequence[str]]) -> Table:
     return shown
 
 
-def _scorer(request: EvaluationRequest) -> tuple[Scorer, str]:
-    if request.bundle == BASELINE:
+def _scorer(bundle: str, device: str) -> tuple[Scorer, str]:
+    if bundle == BASELINE:
         return score_mahalanobis, BASELINE
-    runtime = load_runtime(request.bundle, request.device)
+    runtime = load_runtime(bundle, device)
     return _runtime_scorer(runtime), f"{runtime.info.name} {runtime.info.version}"
 
 
-def _trained_on(request: EvaluationRequest) -> tuple[str, ...]:
+def _trained_on(bundle: str) -> tuple[str, ...]:
     """Return the data sets that the bundle says its heads learned from."""
-    if request.bundle == BASELINE:
+    if bundle == BASELINE:
         return ()
-    recorded = open_bundle(request.bundle).manifest.training.get("train", {})
+    recorded = open_bundle(bundle).manifest.training.get("train", {})
     return tuple(str(recorded.get("data", "")).split(", "))
 
 
@@ -142,13 +130,12 @@ def _runtime_scorer(runtime: Runtime) -> Scorer:
     return score
 
 
-def _source(request: EvaluationRequest) -> _Source:
-    product = request.product
-    if request.data == PROCEDURAL:
-        samples = held_out_samples(request.pairs, size_px=256)
+def _source(data: str, product: str | None, pairs: int) -> _Source:
+    if data == PROCEDURAL:
+        samples = held_out_samples(pairs, size_px=256)
         renamed = (s if product is None else replace(s, product=product) for s in samples)
-        return _Source(renamed, 2 * request.pairs * len(HELD_OUT_FAMILIES))
-    rows = open_data(Path(request.data))
+        return _Source(renamed, 2 * pairs * len(HELD_OUT_FAMILIES))
+    rows = open_data(Path(data))
     names = [f"{row.image.parent.name}/{row.image.name}" for row in rows]
     datasets = {row.dataset for row in rows}
     dataset = datasets.pop() if len(datasets) == 1 else None
