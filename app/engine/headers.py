@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+from isal import isal_zlib
+
 from app.errors import ImageAnimatedError, ImageCorruptError
 
 _ORIENTATION, _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 274, 256, 257, 322, 323
@@ -189,18 +191,27 @@ def _segment_bytes(data: bytes, position: int) -> int:
 
 
 def check_png(data: bytes) -> None:
-    """Refuse a PNG of thousands of chunks that hold no pixels.
+    """Refuse a PNG with a wrong checksum, or with thousands of chunks that hold no pixels.
+
+    Pillow does not look at the pixels' checksums: the missing end of a half-written file would be one colour.
 
     Raises:
-        ImageCorruptError: no camera writes such a file.
+        ImageCorruptError: the file is damaged or half-written, or no camera writes such a one.
     """
+    view = memoryview(data)
     position, others = 8, 0
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        position += 12 + length
+        end = position + 8 + length
+        (checksum,) = struct.unpack_from(">I", data, end)
         others += kind != b"IDAT"
         if others > _MAX_CHUNKS:
             raise ImageCorruptError(f"the PNG has more than {_MAX_CHUNKS} chunks beside its pixels")
+        if isal_zlib.crc32(view[position + 4 : end]) != checksum:
+            raise ImageCorruptError("a checksum is wrong: the PNG is damaged or half-written")
+        if kind == b"IEND":
+            return
+        position = end + 4
 
 
 def png_depth(data: bytes) -> int:
