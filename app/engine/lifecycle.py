@@ -47,6 +47,7 @@ class Engine:
     Attributes:
         on_failure: called if the start fails, the worker dies or the device hangs; a process that cannot serve
             should end.
+        on_drained: called at the end of a shutdown's grace time, or as soon as nothing is in flight.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         products: Products | None = None,
     ) -> None:
         self.on_failure: Callable[[], None] = lambda: None
+        self.on_drained: Callable[[], None] = lambda: None
         self._settings, self._on_batch = settings, on_batch
         self._products = products or Products(ProductStore(None))
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="ssvp-image")
@@ -264,6 +266,7 @@ class Engine:
         end = time.perf_counter() + self._settings.grace_time_s
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), self._settings.grace_time_s)
+        self.on_drained()
         if self._batcher is not None:
             await self._batcher.stop(max(0.0, end - time.perf_counter()))
         self._pool.shutdown(wait=False)
