@@ -92,7 +92,8 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here.
-            QueueFullError: the root may be dead, and as many wait for its files as may.
+            QueueFullError: the root may be dead, and as many wait for its files as may; or the system has no
+                thread left.
             DeadlinePassedError: it was not read in time.
             DrainingError: it was not read when the service had no more time.
             ImagePathError: there is no such file in any root, or what is there is no plain file.
@@ -117,6 +118,7 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here, or more than `MAX_FOUND` are meant.
+            QueueFullError: the system has no thread left.
             DeadlinePassedError, DrainingError: see `read`.
             ImagePathError: no file is meant, or the pattern is none.
         """
@@ -178,7 +180,11 @@ def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(done, resolve)
 
-    threading.Thread(target=run, name="ssvp-file", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="ssvp-file", daemon=True).start()
+    except RuntimeError as error:
+        free.release()
+        raise QueueFullError("the system has no thread left for reading files") from error
     return future
 
 

@@ -18,6 +18,7 @@ from app.errors import (
     ParameterError,
     QueueFullError,
 )
+from tests.fakes import no_thread
 
 pytestmark = pytest.mark.anyio
 LIMIT, PLACES = 100, 72
@@ -159,6 +160,19 @@ async def test_a_dead_root_leaves_places(
         kinds = [type(f) for f in found]
         assert kinds == [DeadlinePassedError] * 10 + [QueueFullError] * 2
     hang.set()
+
+
+async def test_a_thread_that_cannot_be_started_keeps_no_place(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller may try again; the share has all of its readers when the system has threads again."""
+    files = ImageFiles(roots, LIMIT, PLACES)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        for _ in range(READERS):
+            with pytest.raises(QueueFullError, match="no thread"):
+                await files.read("cam/a.png", _in_a_minute())
+    assert await files.read("cam/a.png", time.perf_counter() + 10.0) == b"a"
 
 
 async def test_closing_ends_all_waits(
