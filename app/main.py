@@ -64,6 +64,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.image_files = ImageFiles(
         settings.image_roots, settings.max_body_bytes, settings.places
     )
+    engine.on_drained = app.state.image_files.close
     app.state.body_budget = BodyBudget(BODIES_AT_ONCE * settings.max_body_bytes)
     app.state.calibration_budget = BodyBudget(CALIBRATIONS_AT_ONCE * settings.max_body_bytes)
     app.state.keys = ApiKeys(settings.api_keys_file, settings.key_rate_per_s)

@@ -65,7 +65,8 @@ class Settings(BaseSettings):
         default=8, description="Most images the device computes at once."
     )
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        default=0.0, description="Longest time a batch is held open for more images."
+        default=0.0,
+        description="Longest time a batch is held open for more images; on a CPU of several cores it never is.",
     )
     queue_size: PositiveInt = Field(default=64, description="Most requests waiting for the device.")
     default_deadline_ms: PositiveInt = Field(

@@ -34,6 +34,8 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
         ("zeros between segments", b"\0", 100_000),
     ):
         yield f"JPEG with {count} {name}", jpeg[:20] + piece * count + jpeg[20:]  # after JFIF
+    yield "BMP of 8-bit run lengths", bmp_of_run_lengths(32_768, 40, 8)
+    yield "BMP of 4-bit run lengths", bmp_of_run_lengths(32_768, 40, 4)
 
 
 def _tiffs() -> Iterator[tuple[str, bytes]]:
@@ -96,3 +98,13 @@ def jpeg_of_scans(count: int, side_px: int = 64) -> bytes:
     scans = list(_SCAN.finditer(jpeg))
     again = scans[1][0] * (count - len(scans))
     return jpeg[: scans[1].end()] + again + jpeg[scans[1].end() :]
+
+
+def bmp_of_run_lengths(width: int, height: int, depth: int) -> bytes:
+    """Return a grey BMP whose rows are a pixel and their end, four bytes each."""
+    compression, colours = {8: 1, 4: 2}[depth], 2**depth
+    rows, palette = b"\x01\x05\x00\x00" * height + b"\x00\x01", bytes(4 * colours)
+    start = 14 + 40 + len(palette)
+    sizes = struct.pack("<IiiHHI", 40, width, height, 1, depth, compression)
+    header = sizes + struct.pack("<IiiII", len(rows), 0, 0, colours, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + header + palette + rows

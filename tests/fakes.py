@@ -31,6 +31,11 @@ def grey(level: int, width: int = 40, height: int = 30) -> NDArray[np.uint8]:
     return np.full((height, width, 3), level, dtype=np.uint8)
 
 
+def no_thread(_: threading.Thread) -> None:
+    """Refuse to start, as threads do where the system has no more of them."""
+    raise RuntimeError("can't start new thread")
+
+
 GOLDEN = GoldenImage(png=encode(grey(102)), product="golden", score=0.4, tolerance=1e-3)
 ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions())
 

@@ -36,6 +36,7 @@ PNG, JPEG, BMP, TIFF and WebP are accepted.
     curl -d '{{"image": "{EXAMPLE_IMAGE}"}}' localhost:8080/v1/detect
 
 The fourth form is `image_path`: a file that another program wrote below one of the service's SSVP_IMAGE_ROOTS.
+That program must write it under another name and then rename it: a half-written file may look like a whole one.
 
     curl -d '{{"image_path": "line3/cam1/000123.png"}}' localhost:8080/v1/detect
 

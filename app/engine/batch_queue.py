@@ -171,9 +171,10 @@ class BatchQueue:
     def _hold_open(self) -> None:
         """Let more queries join until the batch is full, or its oldest or most urgent query can wait no longer.
 
-        The wait ends early enough to compute what waits, and each query that joins may shorten it.
+        The wait ends early enough to compute what waits, and each query that joins may shorten it. Where
+        there are several lanes nothing is held: each takes its share, and images would only be late.
         """
-        while self._waiting and self._limits.max_wait_s > 0:
+        while self._waiting and self._lanes == 1 and self._limits.max_wait_s > 0:
             waiting, max_batch = len(self._waiting), self._computer.max_batch
             expected_s = self._clock.expected(min(waiting, max_batch))
             left = self._waiting.patience_s(self._limits.max_wait_s, expected_s)

@@ -19,6 +19,7 @@ from typing import TypeVar
 from app.errors import (
     BodyTooLargeError,
     DeadlinePassedError,
+    DrainingError,
     ImagePathError,
     ParameterError,
     QueueFullError,
@@ -72,6 +73,15 @@ class ImageFiles:
         most_waiting = max(1, places // (len(roots) + 1))
         self._shares = [_Share(root, most_waiting) for root in roots]
         self._limit_bytes = limit_bytes
+        self._waits: set[asyncio.Timeout] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End every wait in `DrainingError`, also those that begin from now on."""
+        self._closed = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0.0)
 
     async def read(self, path: str, deadline: float) -> bytes:
         """Read one image.
@@ -82,8 +92,10 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here.
-            QueueFullError: the root may be dead, and as many wait for its files as may.
+            QueueFullError: the root may be dead, and as many wait for its files as may; or the system has no
+                thread left.
             DeadlinePassedError: it was not read in time.
+            DrainingError: it was not read when the service had no more time.
             ImagePathError: there is no such file in any root, or what is there is no plain file.
             BodyTooLargeError: the file is larger than the limit.
         """
@@ -91,7 +103,7 @@ class ImageFiles:
         for share in self._shares_of(Path(path)):
             work = partial(read_image_file, path, share.root, self._limit_bytes)
             with share.waited_for():
-                found = await _on_thread(share.readers, work, deadline)
+                found = await self._on_thread(share.readers, work, deadline)
             if found is not None:
                 return found
         raise ImagePathError("there is no image at that path below the allowed folders")
@@ -106,7 +118,8 @@ class ImageFiles:
 
         Raises:
             ParameterError: no file is read here, or more than `MAX_FOUND` are meant.
-            DeadlinePassedError: see `read`.
+            QueueFullError: the system has no thread left.
+            DeadlinePassedError, DrainingError: see `read`.
             ImagePathError: no file is meant, or the pattern is none.
         """
         self._refuse_without_roots()
@@ -117,7 +130,7 @@ class ImageFiles:
             )
         for share in self._shares:
             work = partial(find_image_files, pattern, share.root, deadline)
-            if found := await _on_thread(share.finders, work, deadline):
+            if found := await self._on_thread(share.finders, work, deadline):
                 return found
         raise ImagePathError("no file below the allowed folders fits that pattern")
 
@@ -131,14 +144,21 @@ class ImageFiles:
                 "image_path: this service reads no files; SSVP_IMAGE_ROOTS is not set"
             )
 
-
-async def _on_thread(free: asyncio.Semaphore, work: Callable[[], T], deadline: float) -> T:
-    try:
-        async with asyncio.timeout(deadline - time.perf_counter()):
-            await free.acquire()
-            return await _started(free, work)
-    except TimeoutError:
-        raise DeadlinePassedError("the file was not read in time") from None
+    async def _on_thread(
+        self, free: asyncio.Semaphore, work: Callable[[], T], deadline: float
+    ) -> T:
+        wait = asyncio.timeout(0.0 if self._closed else deadline - time.perf_counter())
+        self._waits.add(wait)
+        try:
+            async with wait:
+                await free.acquire()
+                return await _started(free, work)
+        except TimeoutError:
+            if self._closed:
+                raise DrainingError("the service is shutting down") from None
+            raise DeadlinePassedError("the file was not read in time") from None
+        finally:
+            self._waits.discard(wait)
 
 
 def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -160,7 +180,11 @@ def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(done, resolve)
 
-    threading.Thread(target=run, name="ssvp-file", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="ssvp-file", daemon=True).start()
+    except RuntimeError as error:
+        free.release()
+        raise QueueFullError("the system has no thread left for reading files") from error
     return future
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from enum import IntEnum
 from typing import TypeVar
 
-from app.errors import DrainingError
+from app.errors import DrainingError, QueueFullError
 
 T = TypeVar("T")
 
@@ -48,15 +48,18 @@ class ImageThreads:
 
         Raises:
             DrainingError: the pool was shut down, the time for finishing is over.
+            QueueFullError: the system has no thread left for the pool.
             Exception: what `work` raised.
         """
         await self._acquire(stage, deadline)
         loop = asyncio.get_running_loop()
         try:
             future = self._pool.submit(work)
-        except RuntimeError:
+        except RuntimeError as error:
             self._release()
-            raise DrainingError("the service is shutting down") from None
+            if "shutdown" in str(error):  # its text is all there is to tell by
+                raise DrainingError("the service is shutting down") from None
+            raise QueueFullError("the system has no thread left for images") from error
 
         def ended(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

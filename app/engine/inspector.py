@@ -27,6 +27,7 @@ _Drawn = tuple[HeatmapKind, bool]  # which heat map, and whether the file is dec
 # Pixels a side that are decoded of a large JPEG for each that is needed. With two, scores moved by more than
 # the JPEG's own loss moves them.
 _PIXELS_SCORED, _PIXELS_DRAWN = 4, 2
+_KEPT_PX = 1024  # longest side of a picture that is kept for its heat map, 4 MiB in Pillow
 _LATEST = 0.1  # weight of the latest image in the running mean
 
 
@@ -136,10 +137,11 @@ class Inspector:
         query = Query(self._runtime.prepare(np.ascontiguousarray(cropped)), order.product)
         wanted = order.heatmap.kind is not HeatmapKind.NONE
         drawn_size = heatmap_size(size, order.heatmap) if wanted else size
-        # A picture at its full size is decoded again when it is drawn: many of them may wait.
+        # A picture at its full size, or a large one, is decoded again when it is drawn: many of them may wait.
         overlay = order.heatmap.kind is HeatmapKind.OVERLAY and order.heatmap.size_px is not None
+        small = max(drawn_size.width, drawn_size.height) <= _KEPT_PX
         sharp = by == 1 or image.shape[1] >= _PIXELS_DRAWN * drawn_size.width
-        picture = shrink(image, drawn_size) if overlay and sharp else None
+        picture = shrink(image, drawn_size) if overlay and small and sharp else None
         return _Opened(query, area, drawn_size, scaled(area, size, drawn_size), picture)
 
     def _conclude(

@@ -30,7 +30,7 @@ from app.errors import (
 )
 from app.products.live import Products
 from app.products.store import ProductStore
-from app.runtime.protocol import ModelInfo, Runtime
+from app.runtime.protocol import GoldenImage, ModelInfo, Runtime
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Engine:
     Attributes:
         on_failure: called if the start fails, the worker dies or the device hangs; a process that cannot serve
             should end.
+        on_drained: called at the end of a shutdown's grace time, or as soon as nothing is in flight.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         products: Products | None = None,
     ) -> None:
         self.on_failure: Callable[[], None] = lambda: None
+        self.on_drained: Callable[[], None] = lambda: None
         self._settings, self._on_batch = settings, on_batch
         self._products = products or Products(ProductStore(None))
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="ssvp-image")
@@ -202,15 +204,19 @@ class Engine:
             runtime, self._batcher, threads, self._settings.max_pixels, self._products
         )
         self._reason = "the golden image is being inspected"
+        proving = asyncio.create_task(self._keep_proving(self._inspector, self._model.golden))
+        try:
+            await _watch_device(self._batcher, proving)
+        finally:
+            proving.cancel()
+            await asyncio.gather(proving, return_exceptions=True)
+
+    async def _keep_proving(self, inspector: Inspector, golden: GoldenImage) -> None:
+        half = self._settings.golden_interval_s / 2
         while True:
             # Twice an interval, each time half of it to wait: whatever goes wrong shows within one.
             began = time.perf_counter()
-            half = self._settings.golden_interval_s / 2
-            golden, limit_s = self._model.golden, self._golden_limit_s()
-            self._judge(await inspect_golden(self._inspector, golden, limit_s))
-            if self._batcher.computing_s > HUNG_S:
-                self._batcher.give_up()
-                raise DeviceLostError(f"the device hangs: one batch takes more than {HUNG_S:g} s")
+            self._judge(await inspect_golden(inspector, golden, self._golden_limit_s()))
             await asyncio.sleep(max(0.0, began + half - time.perf_counter()))
 
     def _new_batcher(self, runtime: Runtime) -> Batcher:
@@ -264,6 +270,24 @@ class Engine:
         end = time.perf_counter() + self._settings.grace_time_s
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), self._settings.grace_time_s)
+        self.on_drained()
         if self._batcher is not None:
             await self._batcher.stop(max(0.0, end - time.perf_counter()))
         self._pool.shutdown(wait=False)
+
+
+async def _watch_device(batcher: Batcher, proving: asyncio.Task[None]) -> None:
+    """Watch for a batch that never ends, for as long as the golden image is inspected.
+
+    By a timer of its own: golden images may be an hour apart.
+
+    Raises:
+        DeviceLostError: a batch takes more than `HUNG_S`; all that wait have been told.
+    """
+    while not proving.done():
+        left_s = HUNG_S - batcher.computing_s
+        if left_s <= 0:
+            batcher.give_up()
+            raise DeviceLostError(f"the device hangs: one batch takes more than {HUNG_S:g} s")
+        await asyncio.wait([proving], timeout=left_s)
+    await proving

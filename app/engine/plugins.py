@@ -19,7 +19,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from app.engine.formats import ImageFormat
-from app.engine.headers import check_jpeg, check_png, check_tiff, png_depth, read_orientation
+from app.engine.headers import (
+    check_bmp,
+    check_jpeg,
+    check_png,
+    check_tiff,
+    png_depth,
+    read_orientation,
+)
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _WHITE_IS_ZERO = 0
@@ -82,7 +89,12 @@ _OPENERS: MappingProxyType[ImageFormat, Callable[[BytesIO], ImageFile]] = Mappin
     }
 )
 _CHECKS: MappingProxyType[ImageFormat, Callable[[bytes], None]] = MappingProxyType(
-    {ImageFormat.PNG: check_png, ImageFormat.JPEG: check_jpeg, ImageFormat.TIFF: check_tiff}
+    {
+        ImageFormat.PNG: check_png,
+        ImageFormat.JPEG: check_jpeg,
+        ImageFormat.BMP: check_bmp,
+        ImageFormat.TIFF: check_tiff,
+    }
 )
 
 

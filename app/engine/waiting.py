@@ -18,7 +18,8 @@ class BatchLimits:
 
     Attributes:
         max_batch: most queries computed at once, all lanes together.
-        max_wait_s: longest time the oldest query is held back so that others may join it.
+        max_wait_s: longest time the oldest query is held back so that others may join it; where there are
+            several lanes it is not.
         queue_size: most queries that wait; those being computed do not count.
     """
 

@@ -9,7 +9,15 @@ from app.errors import DeviceLostError
 from app.runtime.protocol import OutOfDeviceMemoryError
 
 # onnxruntime has one class for everything; its texts are all there is to tell by.
-_NO_MEMORY = ("out of memory", "failed to allocate memory", "not enough memory", "bad allocation")
+_NO_MEMORY = (
+    "out of memory",
+    "failed to allocate memory",
+    "can't allocate memory",
+    "not enough memory",
+    "bad allocation",
+    "alloc_failed",  # cuBLAS and cuDNN, whose other statuses mean a lost device
+    "allocation_failed",  # cuDNN 9
+)
 _LOST = ("cuda error", "cuda failure", "cudnn_status", "cublas_status")
 
 

@@ -39,6 +39,15 @@ async def test_two_images_are_computed_at_the_same_time() -> None:
     await batcher.stop(5)
 
 
+async def test_lanes_hold_no_batch_open() -> None:
+    """Each takes its share at once: an image that waited for others would only be late."""
+    runtime = FakeRuntime()
+    runtime.lanes = 2
+    batcher = await started(runtime, BatchLimits(max_wait_s=60))
+    assert await asyncio.wait_for(asyncio.gather(*_submit(batcher, 0.25)), 10) == [0.25]
+    await batcher.stop(5)
+
+
 async def test_lanes_share_what_waits() -> None:
     """Of two lanes each takes half its share: of five that wait two, of the three left one at a time."""
     runtime = FakeRuntime()

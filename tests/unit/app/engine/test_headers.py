@@ -10,9 +10,10 @@ from PIL import Image, ImageOps
 
 from app.engine.decode import MAX_SIDE_PX, decode
 from app.engine.headers import MAX_SCANS, MAX_TAGS, read_orientation
-from app.errors import ImageCorruptError, ImageTooLargeError, RequestError
+from app.errors import FormatRefusedError, ImageCorruptError, ImageTooLargeError, RequestError
 from tests.costly import (
     UNDEFINED,
+    bmp_of_run_lengths,
     costly_pictures,
     directory,
     jpeg_of_scans,
@@ -174,6 +175,21 @@ def test_restart_marks_and_noise_are_no_scans() -> None:
     data = encode(noise, "JPEG", quality=98, restart_marker_blocks=1)
     assert data.count(b"\xff\xd0") > MAX_SCANS
     assert decode(data, LIMIT).shape == noise.shape
+
+
+@pytest.mark.parametrize("depth", [4, 8])
+def test_run_lengths_are_refused_with_what_to_send(depth: int) -> None:
+    """Cameras do not write them; Pillow takes minutes of a processor for a few kilobytes."""
+    with pytest.raises(FormatRefusedError, match="send the BMP uncompressed, or a PNG"):
+        decode(bmp_of_run_lengths(30, 20, depth), LIMIT)
+
+
+def test_a_bmp_header_without_compression_passes() -> None:
+    """OS/2's is so short that pixels lie where others name their compression."""
+    header = struct.pack("<IHHI", 26 + 12, 0, 0, 26) + struct.pack("<IHHHH", 12, 2, 2, 1, 24)
+    pixels = bytes((9, 9, 9, 9, 1, 0, 0, 0))
+    assert decode(b"BM" + header + 2 * pixels, LIMIT).shape == (2, 2, 3)
+    assert (b"BM" + header + pixels)[30] == 1
 
 
 @pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])

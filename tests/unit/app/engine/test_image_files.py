@@ -13,10 +13,12 @@ from app.engine.image_files import FINDERS, READERS, ImageFiles
 from app.errors import (
     BodyTooLargeError,
     DeadlinePassedError,
+    DrainingError,
     ImagePathError,
     ParameterError,
     QueueFullError,
 )
+from tests.fakes import no_thread
 
 pytestmark = pytest.mark.anyio
 LIMIT, PLACES = 100, 72
@@ -157,6 +159,36 @@ async def test_a_dead_root_leaves_places(
         found = await asyncio.gather(*reads, return_exceptions=True)
         kinds = [type(f) for f in found]
         assert kinds == [DeadlinePassedError] * 10 + [QueueFullError] * 2
+    hang.set()
+
+
+async def test_a_thread_that_cannot_be_started_keeps_no_place(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller may try again; the share has all of its readers when the system has threads again."""
+    files = ImageFiles(roots, LIMIT, PLACES)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        for _ in range(READERS):
+            with pytest.raises(QueueFullError, match="no thread"):
+                await files.read("cam/a.png", _in_a_minute())
+    assert await files.read("cam/a.png", time.perf_counter() + 10.0) == b"a"
+
+
+async def test_closing_ends_all_waits(
+    roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those for a thread, those for a file, and those that begin afterwards."""
+    hang = threading.Event()
+    monkeypatch.setattr(image_files, "read_image_file", lambda *_: hang.wait() and None)
+    files = ImageFiles(roots, LIMIT, PLACES)
+    reads = [files.read("cam/a.png", _in_a_minute()) for _ in range(READERS + 1)]
+    waiting = asyncio.gather(*reads, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    files.close()
+    assert {type(f) for f in await waiting} == {DrainingError}
+    with pytest.raises(DrainingError):
+        await files.find("cam/*", _in_a_minute())
     hang.set()
 
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.engine.image_threads import ImageThreads, Stage
-from app.errors import DrainingError
+from app.errors import DrainingError, QueueFullError
+from tests.fakes import no_thread
 
 
 class _Desk:
@@ -101,3 +102,19 @@ def test_a_pool_that_was_shut_down_refuses() -> None:
     """The caller is told that the service is shutting down."""
     with pytest.raises(DrainingError):
         asyncio.run(_after_the_end(_Desk()))
+
+
+async def _without_a_thread(desk: _Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(QueueFullError):
+            await desk.threads.run(Stage.OPEN, 0.0, lambda: None)
+    await asyncio.wait_for(desk.threads.run(Stage.OPEN, 0.0, desk.note("afterwards")), 10)
+    return desk.done
+
+
+def test_a_thread_that_cannot_be_started_is_no_shutdown_and_stays_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The caller may try again, and finds it."""
+    assert asyncio.run(_without_a_thread(_Desk(), monkeypatch)) == ["afterwards"]

@@ -50,6 +50,30 @@ async def test_slow_drawings_do_not_refuse_quick_inspections() -> None:
     engine._pool.shutdown()
 
 
+@pytest.mark.parametrize(
+    ("side_px", "size_px", "kept"),
+    [
+        (1200, 512, True),
+        (1200, 1024, True),
+        (1200, 1025, False),
+        (1200, None, False),
+        (40, 4096, True),
+    ],
+)
+async def test_a_large_picture_is_not_kept_for_its_heat_map(
+    side_px: int, size_px: int | None, kept: bool
+) -> None:
+    """Dozens may wait, with 64 MiB each at 4096 px; it is decoded again, and drawn as large as was asked."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    order = Order(encode(grey(200, side_px)), "x", None, HeatmapOptions(size_px=size_px))
+    assert (inspector._open(order).picture is not None) is kept
+    heatmap = (await inspector.inspect(order)).verdict.heatmap
+    assert heatmap is not None
+    assert heatmap.size.width == min(side_px, size_px or side_px)
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
 async def test_orders_given_up_while_they_wait_keep_nothing() -> None:
     """Nothing waits inside the pool: images whose deadline passed are not held by its queue."""
     inspector, batcher, engine = await _inspector(FakeRuntime())

@@ -18,6 +18,11 @@ from app.runtime.protocol import OutOfDeviceMemoryError
             "[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"
         ),
         RuntimeError("CUDA failure 2: out of memory ; GPU=0"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
     ],
 )
 def test_too_little_memory(error: Exception) -> None:
