@@ -3,6 +3,7 @@
 Knows what is counted and under which name; knows neither how requests are parsed nor how images are inspected.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
@@ -17,13 +18,12 @@ from prometheus_client import (
 from app.engine.state import Snapshot, State
 from app.errors import ServiceError, UnavailableError
 from app.products.live import ProductState
+from app.products.profile import UNPROFILED
 from app.records import RequestRecord
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _SCORES = tuple(i / 20 for i in range(1, 21))
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
-# Callers' free text must not grow the label set; only products with a profile have a label of their own.
-_UNPROFILED = "other"
 
 
 class Metrics:
@@ -31,6 +31,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._writing = threading.Lock()  # one exposition would clear the other's products
 
         def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
             return Counter(f"ssvp_{name}", text, labels, registry=registry)
@@ -61,7 +62,10 @@ class Metrics:
         self._ready = gauge("ready", "1 while images are inspected, else 0; what /readyz says.")
         self._queue_depth = gauge("queue_depth", "Images waiting for the device.")
         self._queue_limit = gauge("queue_limit", "Most images that may wait.")
-        self._inflight = gauge("inflight", "Requests between arrival and answer.")
+        self._inflight = gauge(
+            "inflight",
+            "Requests whose body is in and whose answer is not made; a batch's images count by themselves too.",
+        )
         self._golden_score = gauge("golden_score", "Last score of the golden image.")
         self._memory = gauge("device_memory_bytes", "Memory of the device.", ("kind",))
         self._begin_at_zero()
@@ -75,7 +79,7 @@ class Metrics:
             self._requests.labels(outcome)
         for leaf in UnavailableError.leaves():
             self._rejected.labels(leaf.code)
-        self._verdicts_begin(_UNPROFILED)
+        self._verdicts_begin(UNPROFILED)
 
     def _verdicts_begin(self, product: str) -> None:
         for result in ("OK", "NG"):
@@ -103,7 +107,8 @@ class Metrics:
             self._stage.labels(stage).observe(seconds)
         if record.outcome in ("ok", "ng") and record.inspection is not None:
             verdict = record.inspection.verdict
-            product = record.inspection.basis.label or _UNPROFILED
+            # Callers' free text must not grow the label set: only products with a profile have their own.
+            product = record.inspection.basis.label or UNPROFILED
             self._verdicts.labels(product, verdict.result).inc()
             self._score.labels(product).observe(verdict.score)
 
@@ -113,7 +118,13 @@ class Metrics:
         device_memory: Mapping[str, int],
         products: Iterable[ProductState] = (),
     ) -> bytes:
-        """Return all metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format; safe on any thread."""
+        with self._writing:
+            self._show_engine(snapshot, device_memory)
+            self._show_products(products)
+            return generate_latest(self._registry)
+
+    def _show_engine(self, snapshot: Snapshot, device_memory: Mapping[str, int]) -> None:
         self._ready.set(snapshot.state is State.READY)
         self._queue_depth.set(snapshot.queue_depth)
         self._queue_limit.set(snapshot.queue_limit)
@@ -123,8 +134,6 @@ class Metrics:
             self._memory.labels(kind).set(size)
         if snapshot.model is not None:
             self._model_info.labels(snapshot.model.name, snapshot.model.version).set(1)
-        self._show_products(products)
-        return generate_latest(self._registry)
 
     def _show_products(self, products: Iterable[ProductState]) -> None:
         for gauge in (self._stale, self._psi, self._psi_limit):

@@ -82,8 +82,8 @@ class RequestRecord:
 
 
 def log_request(record: RequestRecord) -> None:
-    """Write the request's line; probes and metrics that answer as they should are written at DEBUG only."""
-    expected = record.status in (200, 503) and not record.inspects
+    """Write the request's line; what changes nothing and answers as it should is written at DEBUG only."""
+    expected = record.status in (200, 503) and record.method == "GET"
     level = logging.DEBUG if expected else logging.INFO
     logger.log(level, "request", extra={"fields": dict(_log_fields(record))})
 

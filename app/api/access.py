@@ -38,7 +38,8 @@ async def require_key(
     keys: ApiKeys = request.app.state.keys
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     given = {key or "", bearer.strip() if scheme.lower() == "bearer" else ""} - {""}
-    record.key = keys.admit(given)
+    record.key = keys.identify(given)  # a refusal's log line names it too
+    keys.admit(record.key)
 
 
 async def refuse_cross_site(request: Request) -> None:

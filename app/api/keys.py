@@ -39,16 +39,15 @@ class ApiKeys:
         self._burst = max(1.0, rate_per_s)
         self._budgets: dict[str, tuple[float, float]] = {}  # name: (inspections left, as of when)
 
-    def admit(self, given: Collection[str]) -> str:
-        """Return the name of a key that may inspect now; empty where no keys are asked for.
+    def identify(self, given: Collection[str]) -> str:
+        """Return the name of the key that a request brought; empty where no keys are asked for.
 
         Args:
-            given: the different keys that a request brought.
+            given: the different keys that it brought.
 
         Raises:
             KeyMissingError: no key was given.
             KeyWrongError: it is none of ours, or there are two.
-            RateLimitError: it has been used too often within the last second.
         """
         if self._names is None:
             return ""
@@ -57,20 +56,19 @@ class ApiKeys:
         if len(given) > 1:
             raise KeyWrongError("two different keys were sent")
         (key,) = given
-        name = self._name_of(key)
-        self._spend(name, 1, needed=1)
-        return name
-
-    def _name_of(self, given: str) -> str:
-        digest = _digest(given)
-        found = [
-            name
-            for known, name in (self._names or {}).items()
-            if hmac.compare_digest(known, digest)
-        ]
+        digest = _digest(key)
+        found = [name for known, name in self._names.items() if hmac.compare_digest(known, digest)]
         if not found:
             raise KeyWrongError("this key is not known")
         return found[0]
+
+    def admit(self, name: str) -> None:
+        """Take one inspection from the budget of a key, by its name.
+
+        Raises:
+            RateLimitError: it has been used too often within the last second.
+        """
+        self._spend(name, 1, needed=1)
 
     def spend_more(self, name: str, inspections: int) -> None:
         """Take what a request costs beyond the one inspection that `admit` took.

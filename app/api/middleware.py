@@ -4,6 +4,7 @@ Knows headers; knows neither routes nor images.
 """
 
 import re
+import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.records import RequestRecord, log_request
+
+ARRIVED_AT = "arrived_at"  # in a request's state: `time.perf_counter()`, where the server notes it
 
 _TRACEPARENT = re.compile(
     r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
@@ -42,15 +45,16 @@ class RecordMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, state = Headers(scope=scope), scope.setdefault("state", {})
         trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
         record = RequestRecord(
             request_id=request_id(headers),
             trace_id=trace[1] if trace else "",
             method=scope["method"],
             path=scope["path"],
+            started_at=state.get(ARRIVED_AT, time.perf_counter()),
         )
-        scope.setdefault("state", {})["record"] = record
+        state["record"] = record
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -9,7 +9,13 @@ from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.schemas import DetectParameters
 from app.api.small_answers import SmallAnswer
-from app.errors import ClientGoneError, ServiceError
+from app.errors import (
+    ClientGoneError,
+    HeadersTimeoutError,
+    HeadersTooLargeError,
+    HttpMalformedError,
+    ServiceError,
+)
 from app.products.errors import ProfileError
 
 # A grey square of 32 px with a dark scratch.
@@ -18,6 +24,8 @@ EXAMPLE_IMAGE = (
     "kXT3ZiPKoPwqfSEV+CLwMlo474nAG+OE5EhQ3CdEHgp67hOOG8FzlbB5K4C5SmB+hICvBMwLIZrvRA85lSc+"
     "awJXxBIN2I+7LwAAAABJRU5ErkJggg=="
 )
+# Refused before a profile was read, so never in a small one.
+_BELOW_HTTP = {HttpMalformedError, HeadersTimeoutError, HeadersTooLargeError}
 
 DETECT_DESCRIPTION = f"""
 Send one image in any of four forms; the bytes decide which it is, the content type is only a hint.
@@ -47,8 +55,9 @@ Send several images as `image` parts of one multipart/form-data body; parameters
     curl -F image=@a.png -F image=@b.png -F product='metal nut' localhost:8080/v1/detect/batch
 
 Each image has its own entry in `results`, with its own `status`: 200 and a verdict, or a problem. The call
-itself answers 200 whenever the form could be read. `image_path` and the small answer
-profiles are for single images.
+itself is 200 whatever these are; it fails as a whole where the request cannot be read or is not allowed, where
+the service takes no request now, and where the deadline passes. Each image takes a place of its own: those for
+which none is left are 503. `image_path` and the small answer profiles are for single images.
 """
 
 
@@ -127,11 +136,12 @@ def _reference(model: str) -> dict[str, str]:
 
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
+    small = {} if _BELOW_HTTP.issuperset(kinds) else _small_content()
     return {
         "description": "; ".join(kind.title for kind in kinds),
         "content": {
             PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples},
-            **_small_content(),
+            **small,
         },
     }
 

@@ -46,7 +46,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Write the answer to a request that failed."""
     record: RequestRecord = request.state.record
-    log_internal(error, record.request_id)
+    if isinstance(error, ServiceError):  # others than these the server logs
+        log_internal(error, record.request_id)
     problem = describe(error, record.request_id)
     record.code = problem.code
     headers = answer_headers(record)
@@ -66,8 +67,8 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def log_internal(error: Exception, request_id: str) -> None:
-    """Log what callers are not told."""
-    if isinstance(error, InternalError):
+    """Log what callers are not told: a bug, foreseen or not."""
+    if isinstance(error, InternalError) or not isinstance(error, ServiceError):
         logger.error("request id=%a: %s", request_id, error, exc_info=error)
 
 

@@ -10,9 +10,12 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Path, Request
 
 from app.errors import ParameterError
+from app.products.profile import UNPROFILED, product_key
 
 _NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
+# Not blanks alone: the name's key would be empty. Python has four blanks more than the pattern's \s.
+_NAME = r"[^\s\x1c-\x1f]"
 
 
 def query_pairs(request: Request) -> list[tuple[str, str]]:
@@ -30,7 +33,7 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
 
 async def _product(
     product: Annotated[
-        str, Path(min_length=1, max_length=128, pattern=r"\S", description="Product name.")
+        str, Path(min_length=1, max_length=128, pattern=_NAME, description="Product name.")
     ],
 ) -> str:
     if _REPLACED in product:
@@ -39,3 +42,14 @@ async def _product(
 
 
 ProductPath = Annotated[str, Depends(_product)]
+
+
+async def _calibrated_product(product: ProductPath) -> str:
+    if product_key(product) == UNPROFILED:
+        raise ParameterError(
+            f"product: {UNPROFILED!r} is what metrics call all products without a profile; choose another name"
+        )
+    return product
+
+
+CalibratedPath = Annotated[str, Depends(_calibrated_product)]

@@ -25,15 +25,14 @@ from app.client.calls import (
     BatchOptions,
     CalibrateOptions,
     DetectOptions,
-    Image,
     batch_call,
     calibrate_call,
     detect_call,
     product_call,
-    read_picture,
     rollback_call,
 )
 from app.client.errors import UnreadableAnswerError
+from app.client.pictures import Image
 from app.client.sending import Sender
 
 
@@ -47,8 +46,8 @@ class AsyncSSVPClient:
     Args:
         url: of the service.
         api_key: where it asks for one.
-        timeout_s: longest time of a call, retries included; `deadline_ms` of a call shortens it, a
-            calibration extends it.
+        timeout_s: longest time of a call, reading its pictures and retries included; `deadline_ms` of a call
+            shortens it, a calibration extends it.
         retries: most repetitions of a call; 0: none.
         verify: False, or an `ssl.SSLContext`, as httpx takes them.
         connections: most at the same time.
@@ -109,8 +108,7 @@ class AsyncSSVPClient:
             SSVPError: one of its leaves; there is no verdict.
             OSError: the file cannot be read.
         """
-        picture = None if image is None else await read_picture(image)
-        return await self._sender.ask(detect_call(picture, options), Inspection)
+        return await self._sender.ask(detect_call(image, options), Inspection)
 
     async def detect_batch(
         self, images: Sequence[Image], **options: Unpack[BatchOptions]
@@ -121,10 +119,9 @@ class AsyncSSVPClient:
             SSVPError: one of its leaves; no image has a verdict.
             OSError: a file cannot be read.
         """
-        pictures = [await read_picture(image) for image in images]
-        results = (await self._sender.ask(batch_call(pictures, options), BatchAnswer)).results
-        if len(results) != len(pictures):
-            message = f"{len(pictures)} images were sent, {len(results)} results came back"
+        results = (await self._sender.ask(batch_call(images, options), BatchAnswer)).results
+        if len(results) != len(images):
+            message = f"{len(images)} images were sent, {len(results)} results came back"
             raise UnreadableAnswerError(message, "unreadable", 200)
         return results
 
@@ -143,8 +140,7 @@ class AsyncSSVPClient:
             scores: instead, what `detect` gave them: any number, and with a progress of one's own.
             options: see `CalibrateOptions`.
         """
-        pictures = [await read_picture(image) for image in images]
-        call = calibrate_call(product, pictures, scores, options)
+        call = calibrate_call(product, images, scores, options)
         return await self._sender.ask(call, Calibration)
 
     async def products(self) -> Products:

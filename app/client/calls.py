@@ -3,17 +3,14 @@
 Knows paths and parameters of the contract; sends nothing.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from os import PathLike
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 from urllib.parse import quote
 
 from app.client.answers import GoodScore
+from app.client.pictures import Image, read_picture
 
-Image = bytes | bytearray | memoryview | str | PathLike[str] | BinaryIO
 Roi = str | tuple[int, int, int, int]
 CALIBRATE_S = 610.0  # the service gives up after 600, others before it not counted
 
@@ -64,6 +61,8 @@ class Call:
 
     Attributes:
         query: parameters; deadline_ms is added when it is sent.
+        image: raw body, not read yet: a share may be dead, and the call's time is limited.
+        images: likewise, parts of a multipart body.
         content: raw body.
         files: parts of a multipart body.
         json: JSON body.
@@ -78,6 +77,8 @@ class Call:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    image: Image | None = None
+    images: Sequence[Image] = ()
     content: bytes | None = None
     files: Sequence[tuple[str, tuple[str, bytes]]] | None = None
     json: Any = None
@@ -89,49 +90,37 @@ class Call:
     answers: tuple[int, ...] = (200,)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture in memory and what to call it."""
+async def loaded(call: Call) -> Call:
+    """Return a call with its pictures in memory.
 
-    name: str
-    data: bytes
-
-
-async def read_picture(image: Image) -> Picture:
-    """Read a picture from wherever it is.
-
-    Args:
-        image: encoded bytes, the path of a file, or a file opened for reading bytes.
+    Raises:
+        OSError: one cannot be read.
     """
-    if isinstance(image, bytes | bytearray | memoryview):
-        return Picture("image", bytes(image))
-    if isinstance(image, str | PathLike):
-        path = Path(image)
-        return Picture(path.name, await asyncio.to_thread(path.read_bytes))
-    name = getattr(image, "name", "image")
-    data = await asyncio.to_thread(image.read)
-    return Picture(Path(name).name if isinstance(name, str) else "image", bytes(data))
+    if call.image is not None:
+        return replace(call, content=(await read_picture(call.image)).data)
+    if call.images:
+        pictures = [await read_picture(image) for image in call.images]
+        return replace(call, files=[("image", (p.name, p.data)) for p in pictures])
+    return call
 
 
-def detect_call(picture: Picture | None, options: Mapping[str, Any]) -> Call:
-    """Ask for one inspection; where no picture is sent, `image_path` among the options names one."""
+def detect_call(image: Image | None, options: Mapping[str, Any]) -> Call:
+    """Ask for one inspection; where no image is sent, `image_path` among the options names one."""
     query = written(options)
-    if (picture is None) == ("image_path" not in query):
+    if (image is None) == ("image_path" not in query):
         raise ValueError("give an image or an image_path, one of them")
-    content = b"" if picture is None else picture.data
-    return Call("POST", "/v1/detect", query, content, deadline_s=_deadline_s(options))
+    return Call("POST", "/v1/detect", query, image, deadline_s=_deadline_s(options))
 
 
-def batch_call(pictures: Sequence[Picture], options: Mapping[str, Any]) -> Call:
+def batch_call(images: Sequence[Image], options: Mapping[str, Any]) -> Call:
     """Ask for several inspections at once."""
-    files = [("image", (p.name, p.data)) for p in pictures]
     deadline = _deadline_s(options)
-    return Call("POST", "/v1/detect/batch", written(options), files=files, deadline_s=deadline)
+    return Call("POST", "/v1/detect/batch", written(options), images=images, deadline_s=deadline)
 
 
 def calibrate_call(
     product: str,
-    pictures: Sequence[Picture],
+    images: Sequence[Image],
     scores: Iterable[GoodScore] | None,
     options: Mapping[str, Any],
 ) -> Call:
@@ -140,14 +129,13 @@ def calibrate_call(
     timeout_s = given.pop("timeout_s", None)
     if "roi" in given:
         given["roi"] = _roi(given["roi"])
-    forms = [bool(pictures), scores is not None, "image_path" in given]
+    forms = [bool(images), scores is not None, "image_path" in given]
     if sum(forms) != 1:
         raise ValueError("give images, an image_path or scores, one of them")
     path = f"{_product_path(product)}/calibrate"
     call = Call("POST", path, repeatable=False, takes_s=CALIBRATE_S, timeout_s=timeout_s)
-    if pictures:
-        files = [("image", (p.name, p.data)) for p in pictures]
-        return replace(call, query=written(given), files=files)
+    if images:
+        return replace(call, query=written(given), images=images)
     if scores is not None:
         given["scores"] = [score.model_dump() for score in scores]
         return replace(call, json=given, takes_s=0.0)

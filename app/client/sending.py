@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.client.calls import Call
+from app.client.calls import Call, loaded
 from app.client.errors import (
     LateError,
     SSVPError,
@@ -32,7 +32,7 @@ class Sender:
 
     Args:
         http: what carries them; without a limit of time of its own.
-        timeout_s: longest time of a call, retries included; some calls have their own.
+        timeout_s: longest time of a call, reading its pictures and retries included; some have their own.
         retries: most repetitions of a call.
     """
 
@@ -40,10 +40,11 @@ class Sender:
         self._http, self._timeout_s, self._retries = http, timeout_s, retries
 
     async def ask(self, call: Call, kind: type[A]) -> A:
-        """Send a call until there is an answer or its time is over.
+        """Read a call's pictures and send it until there is an answer or its time is over.
 
         Raises:
             SSVPError: one of its leaves.
+            OSError: a picture cannot be read.
         """
         patient_s = max(self._timeout_s, call.takes_s)
         own_s = patient_s if call.timeout_s is None else call.timeout_s
@@ -51,7 +52,7 @@ class Sender:
         end = time.monotonic() + limit_s
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return await self._answered(call, kind, end)
+                return await self._answered(await loaded(call), kind, end)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -86,6 +87,9 @@ class Sender:
             message = f"{self._http.base_url} does not answer: {error or type(error).__name__}"
             received = not isinstance(error, _NEVER_RECEIVED)
             raise UnreachableError(message, received=received) from error
+        except httpx.DecodingError as error:
+            message = f"the answer of {self._http.base_url} is not compressed as it says: {error}"
+            raise UnreadableAnswerError(message, "unreadable") from error
 
 
 def pauses(count: int, chance: Callable[[], float] = random.random) -> Iterator[float]:

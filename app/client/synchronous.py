@@ -21,7 +21,8 @@ from app.client.answers import (
     Readiness,
 )
 from app.client.asynchronous import AsyncSSVPClient
-from app.client.calls import BatchOptions, CalibrateOptions, DetectOptions, Image
+from app.client.calls import BatchOptions, CalibrateOptions, DetectOptions
+from app.client.pictures import Image
 
 T = TypeVar("T")
 

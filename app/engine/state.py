@@ -26,7 +26,7 @@ class Snapshot:
         alive: False when the worker thread has ended though it should serve.
         queue_depth: images waiting for the device.
         queue_limit: most images that may wait.
-        inflight: requests between arrival and answer.
+        inflight: requests whose body is in and whose answer is not made, a batch's images besides.
         golden_score: last score of the golden image, NaN before the first.
         model: what was loaded, once it is.
     """

@@ -1,9 +1,10 @@
-"""Limits on what uvicorn itself does not bound: headers, trailers, requests without end, answers nobody reads.
+"""Limits on what uvicorn does not bound: headers, trailers, requests without end or number, unread answers.
 
 Knows bytes and connections; knows no request's meaning. Bodies are bounded where they are read.
 """
 
 import logging
+import time
 import uuid
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
@@ -12,13 +13,16 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.api.middleware import ARRIVED_AT
 from app.errors import (
     HeadersTimeoutError,
     HeadersTooLargeError,
     HttpMalformedError,
+    QueueFullError,
     RequestError,
 )
 from app.http.refusals import record_refusal, refusal_answer
+from app.http.unread import UnreadAnswers
 from app.http.upgrades import UpgradeDeafParser
 from app.metrics import Metrics
 from app.records import RequestRecord
@@ -27,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024  # of one request, trailers included
 HEADERS_WITHIN_S = 10.0
+MOST_WAITING = 16  # requests of one connection behind the one that is being answered
 REST_WITHIN_S = 10.0  # of a request that has its answer already
-UNREAD_FOR_S = 30.0  # of an answer; whoever takes some of it meanwhile may go on
 LINGER_S = 2.0  # closing while a caller still sends would tear the answer from its hands
 LINGER_BYTES = 2**20
 
@@ -52,18 +56,20 @@ class Phase(Enum):
 class LimitedProtocol(HttpToolsProtocol):
     """Refuses headers that are too long, cuts off those that trickle, answers malformed HTTP as a problem.
 
-    An answer that is under way goes out before the connection ends for what came after its request; one that
-    is the connection's last is not torn away from a caller who still sends.
+    Answers that are owed go out before the connection ends for what came after their requests, be it junk or
+    one request too many; one that is the connection's last is not torn away from a caller who still sends.
 
     Args:
         metrics: counts refusals.
+        unread: watches all connections' answers.
         uvicorns: what `HttpToolsProtocol` takes.
     """
 
-    def __init__(self, metrics: Metrics, **uvicorns: Any) -> None:
+    def __init__(self, metrics: Metrics, unread: UnreadAnswers, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.parser = UpgradeDeafParser(self)  # type: ignore[assignment]  # has its methods
-        self._metrics = metrics
+        self.app = self._run_when_read
+        self._metrics, self._unread = metrics, unread
         self._phase = Phase.NOTHING
         self._field_bytes = 0  # of this request's whole header and trailer fields
         self._stalled_bytes = 0  # came since the request last got on: the parser may hold them
@@ -73,7 +79,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._record = _new_record()
         self._running: RequestResponseCycle | None = None
         self._timer: TimerHandle | None = None
-        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Let a connection that never says anything go after the keep-alive time."""
@@ -82,19 +87,21 @@ class LimitedProtocol(HttpToolsProtocol):
         self._expect(self.config.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
+        """Watch no more; tell the running request, too, behind which uvicorn may know another one only."""
         self._expect(None)
-        self._stop_watching()
+        self._unread.forget(self.transport)
+        if self._running is not None and not self._running.response_complete:
+            _abandon(self._running)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Watch whether the caller reads its answer, of which some is left here."""
         super().pause_writing()
-        self._watch_reader()
+        self._unread.watch(self.transport)
 
     def resume_writing(self) -> None:
         """The caller has read all of it."""
-        self._stop_watching()
+        self._unread.forget(self.transport)
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -104,7 +111,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._read(data[len(text) :])
 
     def on_message_begin(self) -> None:
-        """Start the clock for a request's headers."""
+        """Start the clock for a request's headers, unless too many requests wait already."""
+        if len(self.pipeline) == MOST_WAITING:
+            self._end_after(self.pipeline[0][0], f"{MOST_WAITING} more wait for theirs")
+            raise QueueFullError("too many requests on one connection")  # stops the parser
         super().on_message_begin()
         self._phase, self._field_bytes, self._got_on = Phase.HEADERS, 0, True
         self._record = _new_record()
@@ -122,7 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock."""
+        """Stop the clock; the request's own deadline runs from here on, even if it has to wait for another."""
+        self.scope["state"][ARRIVED_AT] = time.perf_counter()
         super().on_headers_complete()
         cycle = self.cycle
         cycle.transport = _AnswersTransport(  # type: ignore[assignment]  # all that it uses
@@ -159,22 +170,14 @@ class LimitedProtocol(HttpToolsProtocol):
         too_large = self._field_bytes > MAX_HEADER_BYTES
         self._give_up(HeadersTooLargeError if too_large else HttpMalformedError)
 
-    def _watch_reader(self) -> None:
-        self._stop_watching()
-        left = self.transport.get_write_buffer_size()
-        self._unread = self.loop.call_later(UNREAD_FOR_S, self._judge_reader, left)
-
-    def _judge_reader(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() < before:
-            self._watch_reader()
-            return
-        logger.warning("a connection ends: its answer was not read for %.0f s", UNREAD_FOR_S)
-        self.transport.abort()
-
-    def _stop_watching(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    async def _run_when_read(self, scope: Any, *receive_send: Any) -> None:
+        """Begin a request when the answer before it has left: a connection has one in memory, not two."""
+        await self.flow.drain()
+        try:
+            await self.config.loaded_app(scope, *receive_send)
+        finally:
+            # An idle connection still has its last request, a heat map in it.
+            scope["state"].clear()
 
     def _read(self, data: bytes) -> None:
         if self._deaf:
@@ -226,23 +229,33 @@ class LimitedProtocol(HttpToolsProtocol):
         """Read no more requests; refuse the one being read if nobody would take it for another's answer."""
         if self._deaf or self.transport.is_closing():
             return
-        self._deaf = True
-        self._expect(None)
         if self.pipeline and self._phase is Phase.BODY:  # not whole, will never run
             self.pipeline.popleft()
         owed = self.pipeline[0][0] if self.pipeline else self._running
         if owed is not None and _under_way(owed):
-            logger.warning("the connection ends after its answer: %s", refusal.title)
-            owed.keep_alive, self.cycle = False, owed
-        elif (
-            self._phase is Phase.BODY and self.cycle.response_complete
-        ):  # refused by the application
+            self._end_after(owed, refusal.title)
+            return
+        self._go_deaf()
+        if self._phase is Phase.BODY and self.cycle.response_complete:  # the application refused it
             self.transport.close()
         else:
             self._refuse(refusal)
 
+    def _end_after(self, owed: RequestResponseCycle, reason: str) -> None:
+        """Read no more requests; the connection ends with an answer that is owed, the last one."""
+        logger.warning("the connection ends after its answer: %s", reason)
+        self._go_deaf()
+        owed.keep_alive, self.cycle = False, owed
+
+    def _go_deaf(self) -> None:
+        self._deaf = True
+        self._expect(None)
+
     def _close_after(self, cycle: RequestResponseCycle) -> None:
         """End the connection behind an answer; who still sends its request is heard out or cut off."""
+        if self._deaf and not self.pipeline and not self.transport.is_closing():
+            self._linger()
+            return
         heard = self._deaf or not cycle.more_body or not cycle.response_complete
         if heard or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
@@ -252,16 +265,25 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: type[RequestError]) -> None:
         if self._phase is Phase.BODY:  # its own record counts it
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            _abandon(self.cycle)
         self._record.inspects = self._phase is not Phase.BODY
         self.transport.write(refusal_answer(refusal, self._record))
         record_refusal(self._record, self._metrics)
+        self._linger()
+
+    def _linger(self) -> None:
+        """End the connection; for a while what still comes is read, so that no answer is torn away."""
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._expect(LINGER_S)
         else:
             self.transport.close()
+
+
+def _abandon(cycle: RequestResponseCycle) -> None:
+    """Let a request's work know that nobody waits for it any more."""
+    cycle.disconnected = True
+    cycle.message_event.set()
 
 
 def _under_way(cycle: RequestResponseCycle) -> bool:

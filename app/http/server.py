@@ -12,10 +12,14 @@ from fastapi import FastAPI
 
 from app.engine.lifecycle import Engine
 from app.http.limits import LimitedProtocol
+from app.http.unread import UnreadAnswers
 from app.settings import Settings
 
 # After the engine's own grace time: every request has an answer by then, which must still be written.
 WRITE_ANSWERS_S = 2
+UNREAD_ANSWERS = (
+    8  # of the largest body's size that callers may leave unread; smaller ones the more
+)
 
 
 class Server(uvicorn.Server):
@@ -41,11 +45,12 @@ class Server(uvicorn.Server):
 
 
 def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    unread = UnreadAnswers(UNREAD_ANSWERS * settings.max_body_bytes)
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=partial(LimitedProtocol, app.state.metrics),  # type: ignore[arg-type]  # is only called
+        http=partial(LimitedProtocol, app.state.metrics, unread),  # type: ignore[arg-type]  # is only called
         lifespan="on",
         ws="none",  # an upgrade must not slip past the limits
         log_config=None,

@@ -9,6 +9,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 1
+UNPROFILED = (
+    "other"  # what metrics call all products without a profile; none with one may be called so
+)
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 

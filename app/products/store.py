@@ -230,12 +230,12 @@ def _rolled_back(found: ProductHistory, version: int | None) -> ProductHistory:
 
 
 def _before(found: ProductHistory, versions: list[int]) -> int:
-    """Return what the current version replaced; where that is not known or not kept, the next lower one."""
+    """Return what the current version replaced; where that is not known (old files), the next lower one."""
     replaced = None if found.profile is None else found.profile.replaces
     if replaced in versions:
         return replaced
     earlier = [number for number in versions if number < (found.current or 0)]
-    if replaced == 0 or not earlier:
+    if replaced is not None or not earlier:  # the next lower one may have been rejected
         raise RollbackError(
             "this version replaced none that is kept; version 0 takes the bundle's threshold"
         )

@@ -86,3 +86,14 @@ async def test_every_documented_problem_is_one(service: Service) -> None:
             for example in examples.values():
                 assert example["value"]["status"] == int(status)
                 assert example["value"]["result_code"] == 2
+
+
+async def test_headers_that_are_too_large_are_shown_without_small_answers(service: Service) -> None:
+    """No profile is read of them; every other status has causes that are found later."""
+    document = (await service.client.get("/openapi.json")).json()
+    for path in ("/v1/detect", "/v1/detect/batch", "/v1/products/{product}/calibrate"):
+        responses = document["paths"][path]["post"]["responses"]
+        for status, response in responses.items():
+            small = {"application/json", "text/plain"} if status != "431" else set()
+            if status != "200":
+                assert set(response["content"]) - {"application/problem+json"} == small, status

@@ -2,7 +2,12 @@
 
 import json
 import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,8 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.logs import JsonFormatter, TextFormatter
 from app.metrics import Metrics
 from app.records import RequestRecord
+from app.settings import Settings
 from tests.conftest import Service, serving
 from tests.fakes import GOLDEN, FakeRuntime, encode, grey
+from tests.products import GOOD, NUT, scores
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +116,48 @@ async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptur
     assert "\n" not in text
 
 
+async def test_the_log_says_who_changed_a_threshold(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the key's name and the answer's id; looking at thresholds is written at DEBUG only."""
+    caplog.set_level(logging.INFO, "app.records")
+    async with _with_key(tmp_path, products_file=tmp_path / "products.json") as service:
+        await service.client.get("/v1/products")
+        calibrated = await service.client.post(f"{NUT}/calibrate", json=scores(GOOD))
+        await service.client.post(f"{NUT}/rollback", json={"version": 0})
+    first, second = _requests(caplog)
+    assert (first["path"], first["key"]) == ("/v1/products/Metal Nut/calibrate", "line3")
+    assert first["request_id"] == calibrated.headers["x-request-id"]
+    assert (second["path"], second["key"]) == ("/v1/products/Metal Nut/rollback", "line3")
+
+
+async def test_the_log_says_who_is_over_its_rate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the key's name, like all lines of requests with a key."""
+    caplog.set_level(logging.INFO, "app.records")
+    async with _with_key(tmp_path, key_rate_per_s=0.001) as service:
+        for _ in range(2):
+            await service.client.post(URL, content=encode(grey(1)))
+    found = [(line["status"], line["key"]) for line in _requests(caplog)]
+    assert found == [(200, "line3"), (429, "line3")]
+
+
+@asynccontextmanager
+async def _with_key(folder: Path, **settings: Any) -> AsyncIterator[Service]:
+    """Run a service that asks for keys, with a client that has one."""
+    keys = folder / "keys"
+    keys.write_text("line3:a-key-of-the-third-line\n")
+    async with serving(settings=Settings(api_keys_file=keys, **settings)) as service:
+        service.client.headers["X-API-Key"] = "a-key-of-the-third-line"
+        yield service
+
+
+def _requests(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Return the fields of each request's line."""
+    return [vars(record)["fields"] for record in caplog.records if record.name == "app.records"]
+
+
 @pytest.mark.parametrize(
     "sent", ["", "00-zz", "01-" + "a" * 32 + "-" + "b" * 16 + "-01", "x" * 500]
 )
@@ -131,6 +180,23 @@ async def test_counts_begin_at_zero(service: Service) -> None:
         'ssvp_verdicts_total{product="other",result="NG"} 0.0',
     ):
         assert series in text
+
+
+async def test_metrics_are_written_beside_the_event_loop(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five hundred products take a fifth of a second, in which no request would move."""
+    threads = []
+    write = Metrics.exposition
+
+    def watched(metrics: Metrics, *given: Any) -> bytes:
+        threads.append(threading.get_ident())
+        return write(metrics, *given)
+
+    monkeypatch.setattr(Metrics, "exposition", watched)
+    assert (await service.client.get("/metrics")).status_code == 200
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 async def test_a_batch_given_up_is_no_bug() -> None:

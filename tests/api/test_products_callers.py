@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import sys
+from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -43,6 +46,25 @@ async def test_pages_of_other_sites_change_no_threshold(
     assert (await kept.client.get(NUT, headers=headers)).status_code == 200
 
 
+@pytest.mark.parametrize(("keys", "status"), [("", 200), (f"line3:{'k' * 16}\n", 401)])
+async def test_a_page_whose_name_was_pointed_here_is_stopped_by_keys_alone(
+    tmp_path: Path, keys: str, status: int
+) -> None:
+    """A browser takes it for the service's own page, but has no key for it (DNS rebinding)."""
+    chosen = Settings()
+    if keys:
+        (tmp_path / "keys").write_text(keys)
+        chosen = Settings(api_keys_file=tmp_path / "keys")
+    headers = {"host": "evil.example:8080", "origin": "http://evil.example:8080"}
+    async with serving(settings=chosen) as service:
+        answer = await service.client.post(
+            f"{NUT}/calibrate",
+            json=scores(GOOD),
+            headers=headers | {"sec-fetch-site": "same-origin"},
+        )
+    assert answer.status_code == status
+
+
 async def test_a_name_that_is_not_utf8_is_refused_not_mistaken(kept: Service) -> None:
     """Latin-1's ue and ae would both become one name, and so share a threshold, or have none."""
     for path in ("/v1/detect?product=h%FClse", "/v1/detect/batch?product=h%E4lse"):
@@ -57,6 +79,26 @@ async def test_a_name_that_is_not_utf8_is_refused_not_mistaken(kept: Service) ->
     assert (await kept.client.get("/v1/products/h%FClse")).status_code == 422
     good = await kept.client.post("/v1/products/h%C3%BClse/calibrate", json=scores(GOOD))
     assert good.json()["profile"]["product"] == "h\u00fclse"
+
+
+async def test_a_name_of_nothing_but_blanks_is_refused(kept: Service) -> None:
+    """Of any kind that Python knows, for no product is left of it; a line feed is in no route's path."""
+    blanks = {char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace()}
+    for blank in blanks - {"\n"}:
+        url = f"/v1/products/{quote(2 * blank)}/calibrate"
+        answer = await kept.client.post(url, json=scores(GOOD))
+        assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid"), url
+
+
+@pytest.mark.parametrize("name", ["other", "%20Other"])
+async def test_the_name_of_all_products_without_a_profile_is_refused(
+    kept: Service, name: str
+) -> None:
+    """Its verdicts and scores would be counted with theirs."""
+    answer = await kept.client.post(f"/v1/products/{name}/calibrate", json=scores(GOOD))
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid")
+    assert "choose another name" in answer.json()["detail"]
+    assert (await kept.client.get("/v1/products")).json()["products"] == []
 
 
 async def test_a_file_name_of_no_encoding_is_written_as_it_can_be(

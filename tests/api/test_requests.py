@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.api.routes import batch, detect
@@ -211,6 +212,35 @@ async def test_a_batch_answers_each_image_for_itself() -> None:
         assert 'ssvp_requests_total{outcome="image_corrupt"} 1.0' in text
         assert 'ssvp_requests_total{outcome="ok"} 3.0' in text
         assert 'ssvp_requests_total{outcome="ng"} 1.0' in text
+
+
+async def test_a_bug_on_one_image_of_a_batch_leaves_the_others_their_verdicts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The image is `internal` in its own place; what happened is in the log alone, with its traceback."""
+    runtime = FakeRuntime()
+    prepare = runtime.prepare
+
+    def broken(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if image[0, 0, 0] == 13:
+            raise KeyError("secret inner state")
+        return prepare(image)
+
+    async with serving(runtime) as service:
+        monkeypatch.setattr(runtime, "prepare", broken)
+        files = [("image", ("a.png", encode(grey(level)))) for level in (20, 13, 200)]
+        answer = await service.client.post(BATCH, files=files)
+        text = (await service.client.get("/metrics")).text
+    good, lost, bad = answer.json()["results"]
+    assert (good["result"], lost["code"], bad["result"]) == ("OK", "internal", "NG")
+    assert (answer.status_code, lost["status"], lost["result_code"]) == (200, 500, 2)
+    assert "secret" not in answer.text
+    (logged,) = [record for record in caplog.records if record.exc_info]
+    assert logged.exc_info is not None
+    assert logged.exc_info[0] is KeyError
+    assert lost["request_id"] in logged.getMessage()
+    for outcome in ("ok", "ng", "internal"):
+        assert f'ssvp_requests_total{{outcome="{outcome}"}} 1.0' in text
 
 
 async def test_a_batch_larger_than_the_queue_is_refused_in_part() -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.engine import image_files
@@ -75,6 +76,28 @@ async def test_a_caller_who_hangs_up_leaves_the_queue() -> None:
     assert ["leaves"] not in runtime.batches
 
 
+async def test_a_caller_who_hangs_up_takes_the_whole_batch_along() -> None:
+    """None of its images is computed."""
+    runtime = FakeRuntime()
+    async with listening(runtime, max_batch=1) as (engine, port):
+        runtime.gate.clear()
+        first = await asyncio.open_connection("127.0.0.1", port)
+        first[1].write(_request(PNG, path="/v1/detect?product=first"))
+        await until(lambda: runtime.calls == 2)  # the golden image was the first
+        form = httpx.Request("POST", "http://ssvp", files=[("image", ("a.png", PNG))] * 3)
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        content_type = f"Content-Type: {form.headers['content-type']}"
+        leaver[1].write(_request(form.read(), content_type, path="/v1/detect/batch?product=leaves"))
+        await until(lambda: engine.snapshot().queue_depth == 3)
+        await _closed(leaver)
+        await until(lambda: engine.snapshot().inflight == 1)
+        assert engine.snapshot().queue_depth == 0
+        runtime.gate.set()
+        assert (await _answer(first[0]))[1]["product"] == "first"
+        await _closed(first)
+    assert ["leaves"] not in runtime.batches
+
+
 async def test_a_caller_who_hangs_up_leaves_a_dead_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +111,27 @@ async def test_a_caller_who_hangs_up_leaves_a_dead_share(
         await until(lambda: engine.snapshot().inflight == 1)
         await _closed(leaver)
         await until(lambda: engine.snapshot().inflight == 0)
+        hang.set()
+
+
+async def test_a_caller_who_hangs_up_leaves_a_pattern_on_a_dead_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for good parts that nobody wants calibrated any more."""
+    looking, hang = threading.Event(), threading.Event()
+
+    def stuck(*_: object) -> list[str]:
+        looking.set()
+        hang.wait()
+        return []
+
+    monkeypatch.setattr(image_files, "find_image_files", stuck)
+    async with serving_until_it_ends(FakeRuntime(), image_roots=(tmp_path,)) as (server, _, port):
+        leaver = await asyncio.open_connection("127.0.0.1", port)
+        leaver[1].write(_request(b'{"image_path": "*.png"}', path="/v1/products/nut/calibrate"))
+        await until(looking.is_set)
+        await _closed(leaver)
+        await until(lambda: not server.server_state.tasks)
         hang.set()
 
 

@@ -20,7 +20,7 @@ from app.api.problems import describe, log_internal
 from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
-from app.errors import DeadlinePassedError, ImageMissingError, ParameterError, ServiceError
+from app.errors import DeadlinePassedError, ImageMissingError, ParameterError
 from app.products.live import Basis
 from app.records import RequestRecord
 
@@ -79,13 +79,13 @@ async def _inspect_all(
         try:
             with engine.admitted(part=True) as inspector:
                 part.inspection = await inspector.inspect(order)
-        except ServiceError as error:
+            part.status = 200
+            return await run_in_threadpool(_result, part, parameters)
+        except Exception as error:  # noqa: BLE001 - a bug on one image is not the others'
             log_internal(error, record.request_id)
             problem = describe(error, record.request_id)
             part.status, part.code = problem.status, problem.code
             return problem.model_dump(mode="json", exclude_none=True)
-        part.status = 200
-        return await run_in_threadpool(_result, part, parameters)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(image.data)) for image in received.images]

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
 
 from app.api.deps import EngineDep, MetricsDep, ProductsDep
 from app.api.schemas import Health
@@ -37,10 +38,10 @@ async def ready(engine: EngineDep) -> Response:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(engine: EngineDep, metrics: MetricsDep, products: ProductsDep) -> Response:
-    """Return all metrics in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format, written on a thread: many products take a while."""
     snapshot = engine.snapshot()
-    states = products.states(None if snapshot.model is None else snapshot.model.digest)
-    text = metrics.exposition(snapshot, engine.device_memory(), states)
+    states = list(products.states(None if snapshot.model is None else snapshot.model.digest))
+    text = await run_in_threadpool(metrics.exposition, snapshot, engine.device_memory(), states)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -36,7 +36,7 @@ from app.api.product_schemas import (
     RollbackParameters,
     named_scores,
 )
-from app.api.query import ProductPath
+from app.api.query import CalibratedPath, ProductPath
 from app.api.receive import take_apart
 from app.api.schemas import ModelAnswer
 from app.engine.calibrator import LIMIT_S, GoodPart
@@ -84,7 +84,7 @@ async def list_products(engine: EngineDep, products: ProductsDep) -> ProductsAns
 )
 async def calibrate_product(
     request: Request,
-    product: ProductPath,
+    product: CalibratedPath,
     engine: EngineDep,
     settings: SettingsDep,
     record: RecordDep,
@@ -105,7 +105,7 @@ async def calibrate_product(
     if parameters.scores is not None:
         scores = _given(received, parameters, model)
     else:
-        parts = await _good_parts(received, parameters, files)
+        parts = await _good_parts(request, received, parameters, files)
         keys.spend_more(record.key, len(parts) - 1)
         scores = await unless_gone(request, calibrator.score_all(parts, product, parameters.roi))
     bundle = BundleIdentity(name=model.name, version=model.version, digest=model.digest)
@@ -180,7 +180,7 @@ def _given(
 
 
 async def _good_parts(
-    received: Received, parameters: CalibrateParameters, files: ImageFiles
+    request: Request, received: Received, parameters: CalibrateParameters, files: ImageFiles
 ) -> list[GoodPart]:
     """Return the pictures that were sent, or those a pattern means, not read yet."""
     if parameters.digest is not None:
@@ -194,7 +194,8 @@ async def _good_parts(
         ]
     if received.images:
         raise ImageMissingError("send `image` or `image_path`, not both")
-    paths = await files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
+    finding = files.find(parameters.image_path, time.perf_counter() + LIMIT_S)
+    paths = await unless_gone(request, finding)
     return [GoodPart(as_text(path), _on_disk(files, path)) for path in paths]
 
 

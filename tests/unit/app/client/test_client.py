@@ -184,6 +184,17 @@ async def test_a_200_that_is_no_verdict_is_never_ok(body: bytes) -> None:
             await client.detect(b"x")
 
 
+async def test_a_body_that_cannot_be_decompressed_is_no_answer() -> None:
+    """A broken proxy: an error of the client, not of the library below it."""
+    stream = httpx.ByteStream(b"no gzip")
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream)
+    transport = httpx.MockTransport(lambda _: answer)
+    async with AsyncSSVPClient("http://ssvp", transport=transport) as client:
+        with pytest.raises(UnreadableAnswerError, match="compressed") as caught:
+            await client.detect(b"x")
+    assert caught.value.code == "unreadable"
+
+
 @pytest.mark.parametrize(("result", "code"), [("OK", 1), ("NG", 0)])
 async def test_a_verdict_that_contradicts_itself_is_never_ok(
     client: AsyncSSVPClient, result: str, code: int

@@ -1,6 +1,7 @@
 """What the client sends again, when, and for how long."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -17,7 +18,7 @@ from app.client import (
     UnreadableAnswerError,
     sending,
 )
-from app.client.calls import CALIBRATE_S, Picture, calibrate_call
+from app.client.calls import CALIBRATE_S, calibrate_call
 from app.client.sending import pauses
 from app.engine.calibrator import LIMIT_S
 
@@ -196,10 +197,24 @@ async def test_a_call_keeps_its_time_though_the_service_says_nothing(client_s: f
     assert (caught.value.code, caught.value.status) == ("call_deadline_passed", None)
 
 
+async def test_a_picture_that_is_not_read_in_time_ends_its_call(unread: Path) -> None:
+    """Reading is part of every call that sends pictures; nothing was sent."""
+    script = Script(httpx.Response(422))
+    async with script.client(timeout_s=0.05) as client:
+        for call in (
+            client.detect(unread),
+            client.detect_batch([b"x", unread]),
+            client.calibrate("nut", [unread], timeout_s=0.05),
+        ):
+            with pytest.raises(LateError) as caught:
+                await asyncio.wait_for(call, 10.0)
+            assert caught.value.code == "call_deadline_passed"
+    assert script.requests == []
+
+
 async def test_a_calibration_has_a_time_of_its_own() -> None:
     """It takes minutes, where an inspection takes milliseconds; whoever waits less long says so."""
-    pictures = [Picture("a.png", b"x")]
-    assert calibrate_call("nut", pictures, None, {}).takes_s == CALIBRATE_S > LIMIT_S
+    assert calibrate_call("nut", [b"x"], None, {}).takes_s == CALIBRATE_S > LIMIT_S
     assert calibrate_call("nut", [], None, {"image_path": "*"}).takes_s == CALIBRATE_S
     assert calibrate_call("nut", [], [], {}).takes_s == 0
     sent: list[bytes] = []

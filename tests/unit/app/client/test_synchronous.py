@@ -4,10 +4,11 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from app.client import RequestRefusedError, SSVPClient, UnreachableError
+from app.client import LateError, RequestRefusedError, SSVPClient, UnreachableError
 from tests.fakes import FakeRuntime, encode, grey
 from tests.serving import listening
 
@@ -84,6 +85,13 @@ def test_a_call_under_way_ends_when_its_client_is_closed() -> None:
         connection.close()
         assert not caller.is_alive()
         assert "closed during the call" in str(told[0])
+
+
+def test_a_picture_on_a_dead_share_ends_in_time(unread: Path) -> None:
+    """Whoever asked is told, and the client can be closed, though the thread that reads stays behind."""
+    with SSVPClient() as client, pytest.raises(LateError):
+        client.detect(unread, deadline_ms=50)
+    assert "ssvp-picture" in [thread.name for thread in threading.enumerate()]
 
 
 def test_nobody_there_is_told_in_one_line() -> None:

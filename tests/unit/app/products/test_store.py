@@ -106,15 +106,27 @@ def test_a_version_that_was_rejected_does_not_come_back(path: Path) -> None:
         kept.rollback("metal nut", None)
 
 
+def test_no_other_version_stands_in_for_the_one_that_was_replaced(path: Path) -> None:
+    """It may be forgotten while versions that were rejected are still kept; those do not come back."""
+    kept = ProductStore(path)
+    for _ in range(KEPT_VERSIONS):
+        kept.add(profile(threshold=0.9))
+    kept.rollback("metal nut", 1)
+    assert kept.add(profile()).profile.replaces == 1
+    with pytest.raises(RollbackError, match="version 0"):
+        kept.rollback("metal nut", None)
+    assert kept.history("metal nut").current == KEPT_VERSIONS + 1
+
+
 def test_where_nothing_says_what_was_replaced_the_next_lower_version_is_taken(path: Path) -> None:
-    """As in files of before, and where the replaced version is not kept any more."""
+    """As in files of before."""
     kept = ProductStore(path)
     for _ in range(3):
         kept.add(profile())
     found = json.loads(path.read_text())
     versions = found["products"]["metal nut"]["history"]
     del versions[2]["replaces"]
-    versions[1]["replaces"] = 77
+    del versions[1]["replaces"]
     path.write_text(json.dumps(found))
     kept = ProductStore(path)
     assert kept.rollback("metal nut", None).current == 2
