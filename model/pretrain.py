@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from model.backbones.clip import is_convolutional
 from model.bundle import CLIP_FILE, DINO_FILE, sha256
 from model.checkpoint import (
     CONFIG_FILE,
@@ -133,11 +134,16 @@ def pretrain(
             from random weights. The probes and the optimiser start anew either way.
 
     Raises:
-        ValueError: when several processes are asked for on another device than the CPU, or the weights to
-            start from are of another architecture.
+        ValueError: when the CLIP tower is a ViT, several processes are asked for on another device than the CPU,
+            or the weights to start from are of another architecture.
         FileNotFoundError: `start` holds no towers.
         OtherRecipeError: `run_dir` holds a run of another recipe.
     """
+    if not is_convolutional(model):
+        raise ValueError(
+            f"{model.name} has a ViT as CLIP tower: pretraining is for small convolutional towers from scratch;"
+            " a ViT takes published weights, which need none (`ssvp fetch`)"
+        )
     if config.processes > 1 and device.type != "cpu":
         raise ValueError(f"several processes train on the CPU only, not on {device}")
     recipe = _recipe(model, config, start)
