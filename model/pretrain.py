@@ -134,8 +134,8 @@ def pretrain(
             from random weights. The probes and the optimiser start anew either way.
 
     Raises:
-        ValueError: when the CLIP tower is a ViT, several processes are asked for on another device than the CPU,
-            or the weights to start from are of another architecture.
+        ValueError: when the CLIP tower is a ViT, several processes are asked for on another device than the
+            CPU, or the weights to start from are of another architecture or were trained with the same seed.
         FileNotFoundError: `start` holds no towers.
         OtherRecipeError: `run_dir` holds a run of another recipe.
     """
@@ -149,6 +149,10 @@ def pretrain(
     recipe = _recipe(model, config, start)
     if is_finished(run_dir, CLIP_FILE, recipe):
         return
+    if start is not None and config.seed in _seeds(load_history(start).get("pretrain")):
+        raise ValueError(
+            f"{start} has been trained on the images of seed {config.seed} already: take another seed"
+        )
     run_dir.mkdir(parents=True, exist_ok=True)
     saved = load_resume(run_dir, device)
     if saved is not None:
@@ -169,6 +173,13 @@ def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> di
     files = [] if start is None else [start / n for n in (CLIP_FILE, DINO_FILE, RARITY_FILE)]
     before = [sha256(path) for path in files if path.exists()]
     return {"config": model.to_dict(), "recipe": recipe, "start": before}
+
+
+def _seeds(record: dict[str, Any] | None) -> Iterator[int]:
+    """Yield the seed of a pretraining, of the one that it started from, and so on."""
+    while record:
+        yield record["recipe"]["seed"]
+        record = record.get("start")
 
 
 def _silent(step: int, steps: int, losses: dict[str, float]) -> None:

@@ -148,6 +148,20 @@ def test_a_run_goes_on_from_another_runs_towers(finished: Path, tmp_path: Path) 
     assert record["start"] == checkpoint.load_history(finished)["pretrain"]
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_images_that_a_start_was_trained_on_are_not_drawn_again(
+    finished: Path, tmp_path: Path, seed: int
+) -> None:
+    """Neither the start's own seed nor that of the run which it started from is taken."""
+    first = checkpoint.load_history(finished)["pretrain"]
+    second = {"recipe": {**first["recipe"], "seed": 7}, "start": first}
+    checkpoint.save_json({"pretrain": second}, tmp_path / checkpoint.HISTORY_FILE)
+    with pytest.raises(ValueError, match=f"images of seed {seed} already: take another seed"):
+        pretrain.pretrain(
+            MICRO, replace(QUICK, seed=seed), tmp_path / "run", CPU, _ignore, start=tmp_path
+        )
+
+
 def test_a_start_without_towers_is_refused(tmp_path: Path) -> None:
     """A folder that is no finished pretraining is named before a step is made."""
     with pytest.raises(FileNotFoundError, match=r"clip\.safetensors is missing"):
