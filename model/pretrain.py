@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model.backbones.clip import is_convolutional
-from model.bundle import CLIP_FILE, DINO_FILE, sha256
+from model.bundle import CLIP_FILE, DINO_FILE
 from model.checkpoint import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -28,6 +28,7 @@ from model.checkpoint import (
     resized_attention_pool,
     save_json,
     save_module,
+    towers_digests,
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
@@ -170,8 +171,7 @@ def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> di
     A run may go on with another number; who renders the images decides nothing.
     """
     recipe = {k: v for k, v in asdict(config).items() if k not in ("workers", "processes")}
-    files = [] if start is None else [start / n for n in (CLIP_FILE, DINO_FILE, RARITY_FILE)]
-    before = [sha256(path) for path in files if path.exists()]
+    before = [] if start is None else towers_digests(start)
     return {"config": model.to_dict(), "recipe": recipe, "start": before}
 
 
