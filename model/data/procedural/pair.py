@@ -91,6 +91,7 @@ def _blemished(rng: np.random.Generator, family: Family, scene: Scene) -> Scene:
     if rng.random() > share:
         return scene
     strength = noise.log_uniform(rng, 0.25, 1.6)
+    # Known: what a defect reveals, backdrop and parts, stays clean (docs/experiments.md, "The generator").
     return Scene(
         camera.add_blemishes(rng, scene.image, strength),
         scene.foreground,
