@@ -62,8 +62,13 @@ class _Run:
     def __init__(self, request: _Request, part: Part) -> None:
         self.request, self.part = request, part
         self.step = self.pairs_seen = 0
-        self.seconds = 0.0
+        self.began = time.monotonic()  # when it would have begun had it never been stopped
         self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, images included."""
+        return time.monotonic() - self.began
 
     def build(self, phase: Phase) -> TowerPair:
         """Build the pair for a phase's image size, going on from the last phase's weights.
@@ -192,7 +197,7 @@ def _pretrain_part(part: Part, request: _Request, progress: Progress = _silent) 
     saved = load_resume(request.run_dir, request.device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
-        run.seconds, run.state = float(saved["seconds"]), saved.get("start")
+        run.began, run.state = run.began - float(saved["seconds"]), saved.get("start")
     for phase, first, last in run.bounds():
         if run.step >= last:
             continue
@@ -224,7 +229,6 @@ def _train_phase(
     )
     last_save = time.monotonic()
     for batch in _phase_batches(run, phase, last):
-        began = time.monotonic()
         factor = cosine_factor(run.step, config.steps, WARMUP_STEPS)
         # Each phase starts a fresh optimiser. In the first, both warm-ups multiply: the rate rises as a square.
         warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)
@@ -233,7 +237,6 @@ def _train_phase(
         average.update_parameters(pair)
         run.step += 1
         run.pairs_seen += phase.pairs_per_batch
-        run.seconds += time.monotonic() - began
         progress(run.step, config.steps, losses)
         inside_phase = run.step < last  # the next phase starts from the weights saved below
         if inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:
