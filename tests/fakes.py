@@ -1,4 +1,4 @@
-"""A runtime of a few lines of numpy, whose every result tells which image it belongs to, and image helpers."""
+"""A runtime of a few lines of numpy, whose every result tells which image it belongs to, and images for it."""
 
 import io
 import math
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.engine.inspection import Order
+from app.engine.render import HeatmapOptions
 from app.runtime.protocol import GoldenImage, ModelInfo, OutOfDeviceMemoryError, Prediction, Query
 
 MAP_PX = 32
@@ -30,6 +32,7 @@ def grey(level: int, width: int = 40, height: int = 30) -> NDArray[np.uint8]:
 
 
 GOLDEN = GoldenImage(png=encode(grey(102)), product="golden", score=0.4, tolerance=1e-3)
+ORDER = Order(encode(grey(200)), "x", None, HeatmapOptions())
 
 
 class FakeRuntime:
