@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from model.assembly import SSVP, build_dino
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
-from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE
+from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE, sha256
 from model.config import SSVPConfig
 from model.ssvp.heads import SSVPHeads
 from model.ssvp.rarity import RarityExperts
@@ -90,6 +90,12 @@ def save_towers(
     save_module(clip.model, folder / CLIP_FILE, half=half)
     if dino is not None:
         save_module(dino.model, folder / DINO_FILE, half=half)
+
+
+def towers_digests(folder: Path) -> list[str]:
+    """Return the SHA-256 of each file that training may start from: both towers and the rarity experts."""
+    files = (folder / name for name in (CLIP_FILE, DINO_FILE, RARITY_FILE))
+    return [sha256(path) for path in files if path.exists()]
 
 
 def share_towers(source: Path, target: Path) -> None:

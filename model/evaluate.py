@@ -79,10 +79,17 @@ class MacroReport:
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of one evaluation."""
+    """All figures of one evaluation.
+
+    Attributes:
+        macro: the means.
+        categories: by name.
+        map_size_px: longest side of the anomaly maps, at whose size the pixel-level figures are taken.
+    """
 
     macro: MacroReport
     categories: dict[str, CategoryReport]
+    map_size_px: int
 
     @property
     def images(self) -> int:
@@ -130,13 +137,15 @@ def measure(
         watch: shown each sample with its answer, for whoever wants pictures.
     """
     measured: dict[str, list[_Measured]] = {}
+    map_size_px = 0
     for batch in _batched(samples, batch_size):
         for sample, scored in zip(batch, scorer(batch), strict=True):
             measured.setdefault(sample.category, []).append(_measured(sample, scored))
+            map_size_px = max(map_size_px, *scored.anomaly_map.shape)
             watch(sample, scored)
         progress(len(batch))
     categories = {name: _category_report(items) for name, items in sorted(measured.items())}
-    return Report(_macro_report(categories), categories)
+    return Report(_macro_report(categories), categories, map_size_px)
 
 
 def _measured(sample: Sample, scored: ScoredImage) -> _Measured:

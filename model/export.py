@@ -118,9 +118,10 @@ def choose_thresholds(model: SSVP, samples: Iterable[Sample]) -> Thresholds:
         predicted = predict_torch(model, [sample])[0]
         labels.append(sample.defect is not None)
         scores.append(predicted.score)
-        coarse = predicted.anomaly_map[::4, ::4]
-        maps.append(coarse.ravel())
-        masks.append(resize_mask(sample.marked, (coarse.shape[0], coarse.shape[1])).ravel())
+        height, width = predicted.anomaly_map.shape
+        mask = resize_mask(sample.marked, (height, width))
+        maps.append(predicted.anomaly_map[::4, ::4].ravel())  # the same pixels of both
+        masks.append(mask[::4, ::4].ravel())
     return Thresholds(
         image=best_balanced_threshold(np.array(labels), np.array(scores, dtype=np.float32)),
         pixel=best_f1_threshold(np.concatenate(masks), np.concatenate(maps)),

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-START_WITHIN_S = 300
+END_WITHIN_S = 300
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Part:
 @contextmanager
 def together(parts: int, others: Callable[..., object], *args: Any) -> Iterator[Part]:
     """Run `others(part, *args)` in `parts - 1` further processes for as long as the block runs in this one.
+
+    They may end their work after the block; where it raises, they are killed at once.
 
     Args:
         parts: processes in all; 1 starts none.
@@ -59,12 +61,14 @@ def together(parts: int, others: Callable[..., object], *args: Any) -> Iterator[
         try:
             _join_group(Part(0, parts), meeting)
             yield Part(0, parts)
+            for helper in helpers:
+                helper.join(timeout=END_WITHIN_S)
         finally:
+            # After an error nobody waits: the others may hang in an exchange with this process.
+            for helper in helpers:
+                helper.kill()
             if distributed.is_initialized():
                 distributed.destroy_process_group()
-            for helper in helpers:
-                helper.join(timeout=START_WITHIN_S)
-                helper.kill()
 
 
 def _help(part: Part, meeting: Path, work: Callable[..., object], args: tuple[Any, ...]) -> None:

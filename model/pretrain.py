@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from model.bundle import CLIP_FILE, DINO_FILE, sha256
+from model.backbones.clip import is_convolutional
+from model.bundle import CLIP_FILE, DINO_FILE
 from model.checkpoint import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -27,6 +28,7 @@ from model.checkpoint import (
     resized_attention_pool,
     save_json,
     save_module,
+    towers_digests,
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
@@ -60,8 +62,13 @@ class _Run:
     def __init__(self, request: _Request, part: Part) -> None:
         self.request, self.part = request, part
         self.step = self.pairs_seen = 0
-        self.seconds = 0.0
+        self.began = time.monotonic()  # when it would have begun had it never been stopped
         self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, images included."""
+        return time.monotonic() - self.began
 
     def build(self, phase: Phase) -> TowerPair:
         """Build the pair for a phase's image size, going on from the last phase's weights.
@@ -133,16 +140,25 @@ def pretrain(
             from random weights. The probes and the optimiser start anew either way.
 
     Raises:
-        ValueError: when several processes are asked for on another device than the CPU, or the weights to
-            start from are of another architecture.
+        ValueError: when the CLIP tower is a ViT, several processes are asked for on another device than the
+            CPU, or the weights to start from are of another architecture or were trained with the same seed.
         FileNotFoundError: `start` holds no towers.
         OtherRecipeError: `run_dir` holds a run of another recipe.
     """
+    if not is_convolutional(model):
+        raise ValueError(
+            f"{model.name} has a ViT as CLIP tower: pretraining is for small convolutional towers from scratch;"
+            " a ViT takes published weights, which need none (`ssvp fetch`)"
+        )
     if config.processes > 1 and device.type != "cpu":
         raise ValueError(f"several processes train on the CPU only, not on {device}")
     recipe = _recipe(model, config, start)
     if is_finished(run_dir, CLIP_FILE, recipe):
         return
+    if start is not None and config.seed in _seeds(load_history(start).get("pretrain")):
+        raise ValueError(
+            f"{start} has been trained on the images of seed {config.seed} already: take another seed"
+        )
     run_dir.mkdir(parents=True, exist_ok=True)
     saved = load_resume(run_dir, device)
     if saved is not None:
@@ -160,9 +176,15 @@ def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> di
     A run may go on with another number; who renders the images decides nothing.
     """
     recipe = {k: v for k, v in asdict(config).items() if k not in ("workers", "processes")}
-    files = [] if start is None else [start / n for n in (CLIP_FILE, DINO_FILE, RARITY_FILE)]
-    before = [sha256(path) for path in files if path.exists()]
+    before = [] if start is None else towers_digests(start)
     return {"config": model.to_dict(), "recipe": recipe, "start": before}
+
+
+def _seeds(record: dict[str, Any] | None) -> Iterator[int]:
+    """Yield the seed of a pretraining, of the one that it started from, and so on."""
+    while record:
+        yield record["recipe"]["seed"]
+        record = record.get("start")
 
 
 def _silent(step: int, steps: int, losses: dict[str, float]) -> None:
@@ -175,7 +197,7 @@ def _pretrain_part(part: Part, request: _Request, progress: Progress = _silent) 
     saved = load_resume(request.run_dir, request.device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
-        run.seconds, run.state = float(saved["seconds"]), saved.get("start")
+        run.began, run.state = run.began - float(saved["seconds"]), saved.get("start")
     for phase, first, last in run.bounds():
         if run.step >= last:
             continue
@@ -207,7 +229,6 @@ def _train_phase(
     )
     last_save = time.monotonic()
     for batch in _phase_batches(run, phase, last):
-        began = time.monotonic()
         factor = cosine_factor(run.step, config.steps, WARMUP_STEPS)
         # Each phase starts a fresh optimiser. In the first, both warm-ups multiply: the rate rises as a square.
         warm = min(1.0, (run.step - first + 1) / WARMUP_STEPS)
@@ -216,7 +237,6 @@ def _train_phase(
         average.update_parameters(pair)
         run.step += 1
         run.pairs_seen += phase.pairs_per_batch
-        run.seconds += time.monotonic() - began
         progress(run.step, config.steps, losses)
         inside_phase = run.step < last  # the next phase starts from the weights saved below
         if inside_phase and time.monotonic() - last_save > SAVE_EVERY_S:

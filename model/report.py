@@ -39,7 +39,7 @@ NOTES = (
 PAPER_SOURCE = "SSVP, arXiv 2601.09147v2, table 1; a class's row: table 2"
 PAPER_NOTE = (
     f"Paper: {PAPER_SOURCE}. The best other is the best of the other methods, measure by measure. Papers mostly"
-    " compute PRO in 200 steps: hold theirs against that column."
+    " compute PRO in 200 steps: hold theirs against that column. SSVP's pixel figures are of maps of 518 px."
 )
 
 
@@ -97,12 +97,11 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     heading, *rows = (f"| {' | '.join(row)} |" for row in table(report, about))
     ruler = f"|---|---|{'--:|' * (len(COLUMNS) + 1)}"
     title = f"# {about.model} on {about.data}"
+    count = f"{report.images} images."
     lines = [
         title,
         "",
-        " ".join(
-            filter(None, (f"{report.images} images.", unmarked_note(report), seen_note(about)))
-        ),
+        " ".join(filter(None, (count, size_note(report), unmarked_note(report), seen_note(about)))),
         "",
         heading,
         ruler,
@@ -113,6 +112,11 @@ def save_report(report: Report, about: About, folder: Path) -> None:
     if about.dataset in SET_NAMES:
         lines += ["", PAPER_NOTE, "", *(f"- {c}" for c in cautions(report, about.dataset))]
     (folder / "report.md").write_text("\n".join(lines) + "\n")
+
+
+def size_note(report: Report) -> str:
+    """Return a sentence on the size at which pixel-level figures are taken."""
+    return f"Pixel-level figures are taken at {report.map_size_px} px, the size of the anomaly map."
 
 
 def unmarked_note(report: Report) -> str:

@@ -75,12 +75,12 @@ def build_optimizer(model: SSVP, config: TrainConfig) -> torch.optim.AdamW:
     named = list(model.heads.named_parameters())
     taught = [p for name, p in named if name.startswith(RARITY)]
     others = [p for name, p in named if not name.startswith(RARITY)]
-    rate = config.rarity_learning_rate or config.head_learning_rate
+    rate = config.rarity_learning_rate
     return torch.optim.AdamW(
         [
             {"params": list(model.prompts.parameters()), "base_lr": config.prompt_learning_rate},
             {"params": others, "base_lr": config.head_learning_rate},
-            {"params": taught, "base_lr": rate},
+            {"params": taught, "base_lr": config.head_learning_rate if rate is None else rate},
         ],
         lr=config.head_learning_rate,
         weight_decay=config.weight_decay,

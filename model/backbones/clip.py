@@ -42,6 +42,15 @@ def architecture(config: SSVPConfig) -> dict[str, Any]:
     return {**found, "vision_cfg": vision}
 
 
+def is_convolutional(config: SSVPConfig) -> bool:
+    """Return whether the image tower is a ModifiedResNet: open_clip builds one from a list of layers.
+
+    Raises:
+        ValueError: see `architecture`.
+    """
+    return isinstance(architecture(config)["vision_cfg"]["layers"], list | tuple)
+
+
 def build_tokenizer(vocab_size: int, context_length: int) -> SimpleTokenizer:
     """Build CLIP's byte-pair tokenizer with the first merges that fit a vocabulary.
 

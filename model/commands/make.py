@@ -41,7 +41,7 @@ def pretrain(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Run folder of a finished pretraining to go on from, with new images."),
+        typer.Option(help="Run folder of a finished pretraining to go on from, with another seed."),
     ] = None,
     device: Device = "auto",
     workers: Workers = 1,

@@ -47,7 +47,7 @@ def read_sample(row: ManifestRow, product: str | None = None) -> Sample:
         image=image,
         mask=None if row.anomalous and not drawn.any() else drawn,
         category=row.category,
-        product=product or row.product,
+        product=row.product if product is None else product,
         defect=None if row.defect is None else spoken(row.defect),
     )
 

@@ -48,12 +48,13 @@ def render_held_out(
 
 
 def write_sample(sample: Sample, folder: Path, name: str) -> None:
-    """Write one image, and its mask where it is anomalous."""
+    """Write one image, and its mask where it is anomalous, to the folder of its product."""
+    product = folder / sample.product.replace(" ", "_")  # readers take the product's name from it
     kind = "good" if sample.defect is None else sample.defect.replace(" ", "_")
-    image = folder / sample.category / "test" / kind / f"{name}.png"
+    image = product / "test" / kind / f"{name}.png"
     image.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sample.image).save(image, compress_level=1)
     if sample.defect is not None:
-        mask = folder / sample.category / "ground_truth" / kind / f"{name}_mask.png"
+        mask = product / "ground_truth" / kind / f"{name}_mask.png"
         mask.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sample.marked.astype(np.uint8) * 255).save(mask)

@@ -24,6 +24,7 @@ from model.checkpoint import (
     load_model,
     load_untrained,
     save_json,
+    towers_digests,
 )
 from model.config import SSVPConfig
 from model.data.manifest import open_data, read_manifest, rows_digest
@@ -99,7 +100,8 @@ class Run:
             dict(self.variant.losses),
         ]
         facts += [self.train_on.name, rows_digest(read_manifest(self.train_on))]
-        digest = hashlib.sha256(json.dumps([*facts, str(self.towers), self.seed]).encode())
+        facts += [towers_digests(self.towers), self.seed]
+        digest = hashlib.sha256(json.dumps(facts).encode())
         return self.setup.out / "runs" / f"{digest.hexdigest()[:12]}-seed{self.seed}"
 
     def model(self) -> SSVP:

@@ -21,7 +21,8 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 TWO_METRICS = ("image_auroc", "pixel_auroc")
 NOTE = (
     "Ours: mean over seeds, ± their standard deviation, in percent but for table 4; (in brackets) the paper's"
-    " figure, arXiv 2601.09147v2. What stands without brackets the paper does not report."
+    " figure, arXiv 2601.09147v2. What stands without brackets the paper does not report. Pixel figures and PRO"
+    " are taken at the size of the model's anomaly map, in the paper at 518 px."
 )
 
 

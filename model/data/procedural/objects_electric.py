@@ -107,6 +107,7 @@ def chip_package(rng: np.random.Generator, size_px: int) -> Scene:
     if quad:
         sides += [(math.pi / 2, 0.8), (-math.pi / 2, 0.8)]
     legs: list[Field] = []
+    # Known: legs reach under the body, and a missing one bites it (docs/experiments.md, "The generator").
     for turn, reach in sides:
         side = Pose(pose.x, pose.y, pose.radius_px, pose.angle_rad + turn)
         along = (np.arange(count) - (count - 1) / 2) * pitch

@@ -13,9 +13,6 @@ from model.types import Sample, SamplePair
 
 MIN_AREA = 0.0005
 MAX_AREA = 0.25
-EDGE_PX = 3
-"""How far outside the mask the twins may differ: lens blur, antialiasing, compression."""
-
 _PART_WEIGHT = 3
 _SCENES = 40
 _TRIES = 8
@@ -57,6 +54,11 @@ def generate_pair(
     raise ValueError(f"no visible defect on {family.name} for seed {seed} at {size_px} px")
 
 
+def edge_px(size_px: int) -> int:
+    """Return how far outside the mask the twins may differ: lens blur, antialiasing, compression."""
+    return max(3, round(3 * size_px / 256))  # the lens blurs large images over as many more pixels
+
+
 def _attempt(
     rng: np.random.Generator, size_px: int, family: Family, fitting: Sequence[Defect]
 ) -> SamplePair | None:
@@ -74,7 +76,8 @@ def _attempt(
         if not MIN_AREA <= float(mask.mean()) <= MAX_AREA:
             continue
         anomalous = sensor.capture(_confined(scene.image, changed, mask))
-        near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * EDGE_PX + 1,) * 2, np.uint8)) > 0
+        side = 2 * edge_px(size_px) + 1
+        near = cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         # Compression rings through whole blocks; beyond the edge the twins are made equal.
         anomalous = np.where(near[..., None], anomalous, normal)
         if _visible(normal, anomalous, mask):
@@ -91,6 +94,7 @@ def _blemished(rng: np.random.Generator, family: Family, scene: Scene) -> Scene:
     if rng.random() > share:
         return scene
     strength = noise.log_uniform(rng, 0.25, 1.6)
+    # Known: what a defect reveals, backdrop and parts, stays clean (docs/experiments.md, "The generator").
     return Scene(
         camera.add_blemishes(rng, scene.image, strength),
         scene.foreground,

@@ -52,6 +52,18 @@ def test_an_unknown_preset_is_refused() -> None:
     assert "ssvp-nano" in result.output
 
 
+@pytest.mark.parametrize("preset", ["ssvp-base", "ssvp-fast", "ssvp-large"])
+def test_pretraining_a_vit_is_refused_at_once(preset: str, tmp_path: Path) -> None:
+    """The last line, below the empty bar, says what pretraining is for; nothing is written."""
+    out = tmp_path / "towers"
+    result = RUN.invoke(model_cli, ["pretrain", "--config", preset, "--out", str(out)])
+    assert result.exit_code == 2
+    complaint = result.output.splitlines()[-1]
+    assert complaint.startswith(f"error: {preset} has a ViT as CLIP tower: pretraining is for")
+    assert "Traceback" not in result.output
+    assert not out.exists()
+
+
 def test_an_unknown_split_is_refused() -> None:
     """With the names that are known, not as one that has no images."""
     result = RUN.invoke(model_cli, ["train", "--config", "ssvp-nano", "--split", "tset"])

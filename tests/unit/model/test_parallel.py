@@ -1,6 +1,8 @@
 """Several processes for real: they meet, they exchange, and a dead one stops the others."""
 
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,11 @@ def _add_own_number(part: Part) -> None:
 
 def _die(part: Part) -> None:
     sys.exit(1)
+
+
+def _hang(part: Part, woken: Path) -> None:
+    time.sleep(30)
+    woken.touch()
 
 
 def test_all_processes_take_part() -> None:
@@ -40,3 +47,10 @@ def test_a_dead_process_stops_the_others() -> None:
     closed = pytest.raises(RuntimeError, match=r"(?i)closed|reset|broken pipe")
     with together(2, _die), closed:
         distributed.all_reduce(torch.zeros(1))
+
+
+def test_an_error_does_not_wait_for_the_others(tmp_path: Path) -> None:
+    """Ctrl-C while another process hangs ends the block at once: the other is killed before it wakes up."""
+    with pytest.raises(KeyboardInterrupt), together(2, _hang, tmp_path / "woken"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "woken").exists()

@@ -1,6 +1,6 @@
 """Pretraining for real, a few steps on very small convolutional towers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from model import checkpoint, pretrain, resume
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
 from model.config import SSVP_NANO, SSVPConfig
+from model.data.stream import Batch, StreamConfig, batches
 from model.pretrain_objective import (
     CellTargets,
     cell_targets,
@@ -87,6 +88,34 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
+class _Clock:
+    """A clock that images move on, an hour a batch, and nothing else does."""
+
+    def __init__(self) -> None:
+        self.hours = 0
+
+    def monotonic(self) -> float:
+        """Return the time in seconds."""
+        return 3600.0 * self.hours
+
+    def batches(self, config: StreamConfig) -> Iterator[Batch]:
+        """Render as ever."""
+        for batch in batches(config):
+            self.hours += 1
+            yield batch
+
+
+def test_hours_count_the_wait_for_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour for each of six batches, also of a run that was stopped; what was lost does not count."""
+    clock = _Clock()
+    monkeypatch.setattr(pretrain, "time", clock)
+    monkeypatch.setattr(pretrain, "batches", clock.batches)
+    _pretrain_until(3, tmp_path, monkeypatch)
+    pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
+    assert clock.hours == 3 + 4
+    assert checkpoint.load_history(tmp_path)["pretrain"]["training_hours"] == 6.0
+
+
 def test_what_a_stopped_run_of_ssvp_nano_needs_fits_into_sixty_megabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +175,20 @@ def test_a_run_goes_on_from_another_runs_towers(finished: Path, tmp_path: Path) 
     assert all(torch.allclose(v, rarity[1][k], atol=1e-6) for k, v in rarity[0].items())
     record = checkpoint.load_history(tmp_path)["pretrain"]
     assert record["start"] == checkpoint.load_history(finished)["pretrain"]
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_images_that_a_start_was_trained_on_are_not_drawn_again(
+    finished: Path, tmp_path: Path, seed: int
+) -> None:
+    """Neither the start's own seed nor that of the run which it started from is taken."""
+    first = checkpoint.load_history(finished)["pretrain"]
+    second = {"recipe": {**first["recipe"], "seed": 7}, "start": first}
+    checkpoint.save_json({"pretrain": second}, tmp_path / checkpoint.HISTORY_FILE)
+    with pytest.raises(ValueError, match=f"images of seed {seed} already: take another seed"):
+        pretrain.pretrain(
+            MICRO, replace(QUICK, seed=seed), tmp_path / "run", CPU, _ignore, start=tmp_path
+        )
 
 
 def test_a_start_without_towers_is_refused(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_json_is_json_even_where_nothing_is_defined(report: Report, tmp_path: Pa
     assert saved["macro"]["image_auroc"] == 1.0
     assert saved["categories"]["tile"]["image_auroc"] is None
     assert saved["about"]["model"] == "nano 1.0"
+    assert saved["map_size_px"] == 8
     assert "paper" not in saved
 
 
@@ -57,6 +58,9 @@ def test_markdown_is_a_table_with_every_category_and_defect(report: Report, tmp_
     save_report(report, About("nano 1.0", "parts"), tmp_path)
     lines = (tmp_path / "report.md").read_text().splitlines()
     assert lines[0] == "# nano 1.0 on parts"
+    assert (
+        lines[2] == "3 images. Pixel-level figures are taken at 8 px, the size of the anomaly map."
+    )
     rows = [line for line in lines if line.startswith("|")]
     assert rows[2].startswith("| metal_nut | all | 2 | 1.000 | 1.000 | 1.000 | 0.929 | 0.500 |")
     assert rows[3].startswith("|  | dent | 1 | 1.000 |")

@@ -12,6 +12,8 @@ import pytest
 import timm
 import torch
 
+from model.assembly import SSVP
+from model.checkpoint import save_towers
 from model.config import SSVP_BASE, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.data.manifest import read_manifest, write_manifest_rows
 from model.progress import Progress
@@ -91,6 +93,21 @@ def test_figures_of_one_data_set_are_not_told_for_another(
     before = run.report(sets / "mvtec.jsonl")
     assert _images(run.report(tmp_path / "mvtec.jsonl")) == _images(before) - 2
     assert Run(setup, FULL, tmp_path / "visa.jsonl", 1).folder != run.folder
+
+
+def test_runs_are_told_apart_by_the_weights_of_their_towers(
+    setup: ExperimentSetup, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made anew in the same folder they are other towers; elsewhere, by a relative path, the same."""
+    folder = Run(setup, FULL, sets / "visa.jsonl", 1).folder
+    shutil.copytree(setup.towers, tmp_path / "towers")
+    monkeypatch.chdir(tmp_path)
+    moved = replace(setup, towers=Path("towers"))
+    assert Run(moved, FULL, sets / "visa.jsonl", 1).folder == folder
+    torch.manual_seed(1)
+    other = SSVP(TINY_VIT)
+    save_towers(other.clip, other.dino, tmp_path / "towers")
+    assert Run(moved, FULL, sets / "visa.jsonl", 1).folder != folder
 
 
 class _StoppedError(Exception):

@@ -62,15 +62,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_taught_rarity_experts_learn_at_their_own_rate() -> None:
-    """Each trained weight is in one group, the rarity experts' with the rate asked for them."""
+@pytest.mark.parametrize("rate", [1e-6, 0.0])
+def test_taught_rarity_experts_learn_at_their_own_rate(rate: float) -> None:
+    """Each trained weight is in one group, the rarity experts' with the rate asked for them, or at rest."""
     model = SSVP(MICRO)
-    optimizer = build_optimizer(model, replace(QUICK, rarity_learning_rate=1e-6))
+    optimizer = build_optimizer(model, replace(QUICK, rarity_learning_rate=rate))
     rates = {id(p): g["base_lr"] for g in optimizer.param_groups for p in g["params"]}
     trained = [*model.prompts.parameters(), *model.heads.parameters()]
     assert sorted(rates) == sorted(id(p) for p in trained)
     heads = dict(model.heads.named_parameters())
-    assert {rates[id(p)] for n, p in heads.items() if n.startswith("rarity.")} == {1e-6}
+    assert {rates[id(p)] for n, p in heads.items() if n.startswith("rarity.")} == {rate}
     assert {rates[id(p)] for n, p in heads.items() if not n.startswith("rarity.")} == {1e-4}
 
 

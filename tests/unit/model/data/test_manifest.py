@@ -164,12 +164,13 @@ def test_open_data_takes_manifest_and_folder_alike(
 
 
 def test_sample_has_the_rows_names(prepared: list[ManifestRow]) -> None:
-    """Spoken, and another product name if one is given."""
+    """Spoken, and another product name if one is given, were it an empty one."""
     row = next(r for r in prepared if r.category == "metal_nut" and r.defect == "large_scratch")
     sample = read_sample(row)
     assert (sample.category, sample.product) == ("metal_nut", "metal nut")
     assert sample.defect == "large scratch"
     assert read_sample(row, product="nut").product == "nut"
+    assert read_sample(row, product="").product == ""
 
 
 def test_sample_with_a_mask_of_another_size_names_both(

@@ -18,7 +18,7 @@ from model.data.procedural import (
     TRAIN_FAMILIES,
     generate_pair,
 )
-from model.data.procedural.pair import EDGE_PX, MAX_AREA, MIN_AREA
+from model.data.procedural.pair import MAX_AREA, MIN_AREA, edge_px
 from model.data.procedural.sheet import contact_sheet, defect_sheet
 from model.types import SamplePair
 
@@ -36,14 +36,18 @@ def digest_of_twelve() -> str:
     return "".join(_digest(pair) for pair in pairs)
 
 
-def _away(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    side = 2 * EDGE_PX + 1
+def _away(mask: NDArray[np.bool_], distance_px: int) -> NDArray[np.bool_]:
+    side = 2 * distance_px + 1
     return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) == 0)
 
 
+def _change(pair: SamplePair) -> NDArray[np.uint8]:
+    return np.asarray(cv2.absdiff(pair.normal.image, pair.anomalous.image).max(axis=2))
+
+
 def _assert_true_mask(pair: SamplePair) -> None:
-    mask, away = pair.anomalous.marked, _away(pair.anomalous.marked)
-    change = np.abs(pair.normal.image.astype(int) - pair.anomalous.image.astype(int)).max(axis=2)
+    mask, change = pair.anomalous.marked, _change(pair)
+    away = _away(mask, edge_px(len(mask)))
     assert not pair.normal.marked.any()
     assert MIN_AREA <= mask.mean() <= MAX_AREA
     assert change[away].max(initial=0) == 0
@@ -102,6 +106,15 @@ def test_mask_large_images_marks_the_only_difference() -> None:
     """The promise holds at the largest training size too."""
     for seed in range(100, 112):
         _assert_true_mask(generate_pair(seed, 256, tuple(FAMILIES), tuple(DEFECTS)))
+
+
+def test_edge_grows_with_the_image() -> None:
+    """Three pixels up to 256 px, six at 512: the lens blurs a part's edge further than three there."""
+    assert [edge_px(s) for s in (64, 128, 256, 512)] == [3, 3, 3, 6]
+    pair = generate_pair(2, 512, TRAIN_FAMILIES, TRAIN_DEFECTS)
+    change, mask = _change(pair), pair.anomalous.marked
+    assert change[_away(mask, 3)].max() > 0
+    assert change[_away(mask, 6)].max() == 0
 
 
 def test_held_out_names_never_trained_on() -> None:
