@@ -25,6 +25,11 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
     texts = [(b"tEXt", b"%d\0" % number) for number in range(20_000)]
     pixels = (b"IDAT", zlib.compress(bytes(13 * 4)))
     yield "PNG with 20000 texts", png(4, 4, 8, 2, *texts, pixels)
+    for rest in (b"", bytes(9)):
+        yield (
+            f"PNG with 20000 chunks of {len(rest)} bytes",
+            png(4, 4, 8, 2, pixels, *[(b"IDAT", rest)] * 20_000),
+        )
     for count in (101, 4000):
         yield f"JPEG of {count} scans", jpeg_of_scans(count)
     jpeg = encode(grey(90), "JPEG")

@@ -36,6 +36,7 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _LOSSLESS = re.compile(rb"\xff[\xc3\xc7\xcb\xcf]")
 
 _MAX_CHUNKS = 1024
+_LEAST_PIXEL_BYTES = 64  # of a chunk that is worth its handling
 
 _OS2_HEADER_BYTES = 12  # the oldest BMP header, which names no compression
 _RUN_LENGTHS = frozenset({1, 2})  # of pixels of 8 bits, of 4 bits
@@ -194,7 +195,7 @@ def _segment_bytes(data: bytes, position: int) -> int:
 
 
 def check_png(data: bytes) -> None:
-    """Refuse a PNG with a wrong checksum, or with thousands of chunks that hold no pixels.
+    """Refuse a PNG with a wrong checksum, or with thousands of chunks that hold no pixels to speak of.
 
     Pillow does not look at the pixels' checksums: the missing end of a half-written file would be one colour.
 
@@ -207,7 +208,7 @@ def check_png(data: bytes) -> None:
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 8 + length
         (checksum,) = struct.unpack_from(">I", data, end)
-        others += kind != b"IDAT"
+        others += kind != b"IDAT" or length < _LEAST_PIXEL_BYTES
         if others > _MAX_CHUNKS:
             raise ImageCorruptError(f"the PNG has more than {_MAX_CHUNKS} chunks beside its pixels")
         if isal_zlib.crc32(view[position + 4 : end]) != checksum:
