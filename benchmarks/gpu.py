@@ -112,6 +112,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the towers")
     parser.add_argument("--no-service", action="store_true", help="leave out the HTTP service")
     options = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.exit(1, "there is no GPU here, or torch cannot use it\n")
     ceiling = print_device()
     with tempfile.TemporaryDirectory() as folder:
         bundle = options.bundle or str(write_random_bundle(options.config, Path(folder)))
