@@ -1,5 +1,8 @@
 """Devices by their names. Knows torch's devices, no model."""
 
+import os
+import platform
+
 import torch
 
 
@@ -17,3 +20,10 @@ def device_named(name: str) -> torch.device:
     if name not in known:
         raise ValueError(f"device {name!r}: this machine has {', '.join(known)}")
     return torch.device(name)
+
+
+def hardware_of(device: torch.device) -> str:
+    """Return what a run records of its hardware: a GPU's name, or the CPU's kind and how many cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device}, {platform.machine()}, {os.cpu_count()} cores"

@@ -32,6 +32,7 @@ from model.checkpoint import (
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
+from model.devices import hardware_of
 from model.parallel import Part, together
 from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
@@ -312,6 +313,6 @@ def _history(run: _Run) -> dict[str, Any]:
         "recipe": asdict(run.request.config),
         "images": 2 * run.pairs_seen,
         "training_hours": round(run.seconds / 3600, 2),
-        "device": str(run.request.device),
+        "device": hardware_of(run.request.device),
         **before,
     }

@@ -23,6 +23,7 @@ from model.checkpoint import (
     share_towers,
 )
 from model.curves import open_curves
+from model.devices import hardware_of
 from model.losses import LossWeights, ssvp_losses
 from model.progress import SAVE_EVERY_S, Progress
 from model.prompts import DEFAULT_PRODUCT
@@ -222,7 +223,7 @@ def train(
                 last_save = time.monotonic()
                 run.save()
     made = {k: v for k, v in recipe.items() if k != "config"}
-    made |= {"training_hours": round(run.seconds / 3600, 2), "device": str(device)}
+    made |= {"training_hours": round(run.seconds / 3600, 2), "device": hardware_of(device)}
     _finish(model.eval(), {**before, "train": made}, run_dir)
 
 
