@@ -33,18 +33,18 @@ async def _record(request: Request) -> RequestRecord:
     return record
 
 
-async def _room(request: Request) -> AsyncIterator[BodyRoom]:
-    with BodyRoom(request.app.state.body_budget) as room:
-        yield room
+def _room_in(budget: str) -> Callable[[Request], AsyncIterator[BodyRoom]]:
+    """Return the dependency that hands out a request's room in one of the budgets, until its answer."""
+
+    async def room(request: Request) -> AsyncIterator[BodyRoom]:
+        with BodyRoom(getattr(request.app.state, budget)) as taken:
+            yield taken
+
+    return room
 
 
-async def _calibration_room(request: Request) -> AsyncIterator[BodyRoom]:
-    with BodyRoom(request.app.state.calibration_budget) as room:
-        yield room
-
-
-RoomDep = Annotated[BodyRoom, Depends(_room)]
-CalibrationRoomDep = Annotated[BodyRoom, Depends(_calibration_room)]
+RoomDep = Annotated[BodyRoom, Depends(_room_in("body_budget"))]
+CalibrationRoomDep = Annotated[BodyRoom, Depends(_room_in("calibration_budget"))]
 CalibratorDep = Annotated[Calibrator, Depends(_wired("calibrator"))]
 ProductsDep = Annotated[Products, Depends(_wired("products"))]
 ImageFilesDep = Annotated[ImageFiles, Depends(_wired("image_files"))]

@@ -159,9 +159,7 @@ class Engine:
     def device_memory(self) -> Mapping[str, int]:
         """Return bytes of the device's memory by kind; empty on a CPU, and on a device that does not answer."""
         hung = self._batcher is not None and self._batcher.computing_s > SILENT_S
-        if (
-            self._runtime is None or hung
-        ):  # who asks a hung device hangs too, and the watch with him
+        if self._runtime is None or hung:  # to ask a hung device is to hang, the watch included
             return {}
         try:
             return self._runtime.memory()

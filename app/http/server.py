@@ -17,9 +17,8 @@ from app.settings import Settings
 
 # After the engine's own grace time: every request has an answer by then, which must still be written.
 WRITE_ANSWERS_S = 2
-UNREAD_ANSWERS = (
-    8  # of the largest body's size that callers may leave unread; smaller ones the more
-)
+# Answers of the largest body's size that callers may leave unread; of smaller ones the more.
+UNREAD_ANSWERS = 8
 
 
 class Server(uvicorn.Server):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Scored
 from app.errors import (
@@ -83,16 +84,22 @@ async def test_a_full_queue_refuses_at_once() -> None:
     await batcher.stop(5)
 
 
+async def _two_waiting(batcher: Batcher) -> list["asyncio.Task[Scored]"]:
+    """Submit `gone` and `stays` behind what is being computed."""
+    tasks = [
+        asyncio.create_task(batcher.submit(query(value, name)))
+        for value, name in ((0.1, "gone"), (0.2, "stays"))
+    ]
+    await until(lambda: batcher.depth == 2)
+    return tasks
+
+
 async def test_a_cancelled_query_leaves_the_queue_before_it_costs_anything() -> None:
     """Its neighbours are untouched."""
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits())
     first = await blocked(runtime, batcher)
-    gone, stays = (
-        asyncio.create_task(batcher.submit(query(value, name)))
-        for value, name in ((0.1, "gone"), (0.2, "stays"))
-    )
-    await until(lambda: batcher.depth == 2)
+    gone, stays = await _two_waiting(batcher)
     gone.cancel()
     await until(lambda: batcher.depth == 1)
     runtime.gate.set()
@@ -108,11 +115,7 @@ async def test_a_query_cancelled_at_its_turn_is_not_computed() -> None:
     runtime = FakeRuntime()
     batcher = await started(runtime, BatchLimits())
     first = await blocked(runtime, batcher)
-    gone, stays = (
-        asyncio.create_task(batcher.submit(query(value, name)))
-        for value, name in ((0.1, "gone"), (0.2, "stays"))
-    )
-    await until(lambda: batcher.depth == 2)
+    gone, stays = await _two_waiting(batcher)
     gone.cancel()
     runtime.gate.set()
     end = time.monotonic() + WAIT_S

@@ -86,14 +86,15 @@ async def test_a_lost_device_ends_the_process() -> None:
         assert not engine.snapshot().alive
 
 
+@pytest.mark.parametrize("interval_s", [0.2, 3600])
 async def test_a_device_that_hangs_for_long_ends_the_process(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, interval_s: float
 ) -> None:
-    """Who waits hears it, though the thread that computes never returns."""
+    """However far apart golden images are; who waits hears it, though the thread that computes never ends."""
     monkeypatch.setattr(lifecycle, "HUNG_S", 0.3)
     runtime = FakeRuntime()
     failures: list[str] = []
-    engine = Engine(Settings(golden_interval_s=0.2, grace_time_s=1))
+    engine = Engine(Settings(golden_interval_s=interval_s, grace_time_s=1))
     engine.on_failure = lambda: failures.append("failed")
     async with engine.running(lambda: runtime):
         await until(lambda: engine.snapshot().state is State.READY)
