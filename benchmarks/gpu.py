@@ -78,7 +78,7 @@ def print_stages(runtime: SSVPRuntime, batch: int, ceiling: float) -> None:
     towers = runtime._towers
     assert isinstance(towers, GraphedTowers)  # noqa: S101
     with torch.cuda.stream(runtime._stream):
-        images = collate([q.prepared for q in queries]).to(torch.device("cuda"))
+        images = collate([q.prepared.to(torch.device("cuda")) for q in queries])
         with FlopCounterMode(display=False) as counter:
             towers._towers(images)
         towers_s = fastest_s(lambda: towers(images, 1))

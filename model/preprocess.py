@@ -27,16 +27,23 @@ class TowerImages:
     clip: Tensor
     dino: Tensor
 
+    def pinned(self) -> "TowerImages":
+        """Return them in page-locked memory, from which a GPU fetches while the host goes on.
+
+        As they are where none is left, or where there is no GPU: they can be copied to a device all the same.
+        """
+        try:
+            clip = self.clip.pin_memory()
+            return TowerImages(clip, clip if self.dino is self.clip else self.dino.pin_memory())
+        except RuntimeError:
+            return self
+
     def to(self, device: torch.device) -> "TowerImages":
-        """Copy to a device, once where both towers share their input; a GPU fetches while others compute."""
-        clip = _sent(self.clip, device)
-        return TowerImages(clip, clip if self.dino is self.clip else _sent(self.dino, device))
-
-
-def _sent(images: Tensor, device: torch.device) -> Tensor:
-    if device.type != "cuda" or images.is_cuda:
-        return images.to(device)
-    return images.pin_memory().to(device, non_blocking=True)
+        """Copy to a device, once where both towers share their input; waits only for what is not pinned."""
+        clip = self.clip.to(device, non_blocking=True)
+        if self.dino is self.clip:
+            return TowerImages(clip, clip)
+        return TowerImages(clip, self.dino.to(device, non_blocking=True))
 
 
 def squash(image: Tensor, size_px: int) -> Tensor:

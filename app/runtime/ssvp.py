@@ -159,9 +159,13 @@ class SSVPRuntime:
         return {"torch": held, "used": total - free, "total": total}
 
     def prepare(self, image: NDArray[np.uint8]) -> TowerImages:
-        """Resize an RGB `[H, W, 3]` image once per tower (D13)."""
+        """Resize an RGB `[H, W, 3]` image once per tower (D13).
+
+        For a GPU it is pinned here, on its own thread, so that no batch waits for that.
+        """
         with one_thread():  # images are prepared side by side
-            return preprocess(image, self._config)
+            prepared = preprocess(image, self._config)
+        return prepared.pinned() if self._device.type == "cuda" else prepared
 
     def warm_up(self) -> None:
         """Run a batch of every size through everything; on a GPU record the towers' graphs before.
@@ -194,7 +198,7 @@ class SSVPRuntime:
 
     def _predict(self, queries: Sequence[Query], threads: int) -> list[Prediction]:
         with torch.inference_mode(), self._on_stream():
-            batch = collate([q.prepared for q in queries]).to(self._device)
+            batch = collate([q.prepared.to(self._device) for q in queries])
             text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
             tokens = self._towers(batch, threads)
             # Named, so that the memory onnxruntime reads outlives the call.

@@ -45,6 +45,15 @@ def test_graphs_are_recorded_for_every_batch_size(runtime: SSVPRuntime) -> None:
     assert sorted(runtime._towers._recordings) == [1, 2, 4]
 
 
+def test_prepared_images_are_pinned(
+    runtime: SSVPRuntime, queries: list[tuple[np.ndarray, str]]
+) -> None:
+    """The worker only starts copies, it waits for none."""
+    prepared = runtime.prepare(queries[0][0])
+    assert prepared.clip.is_pinned()
+    assert prepared.dino.is_pinned()
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 7])
 def test_scores_and_maps_are_the_processors(
     runtime: SSVPRuntime,

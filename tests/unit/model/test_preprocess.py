@@ -47,6 +47,17 @@ def test_collate_keeps_order_and_sizes() -> None:
     assert torch.equal(joined.dino[:1], first.dino)
 
 
+def test_pinned_images_are_the_same_and_without_a_gpu_where_they_were() -> None:
+    """Pixels and sharing stay; a machine that has no GPU to pin for goes on with what it has."""
+    for config in (TINY_VIT, SSVP_NANO):
+        images = preprocess(_picture(80, 60), config)
+        pinned = images.pinned()
+        assert pinned.clip.is_pinned() == pinned.dino.is_pinned() == torch.cuda.is_available()
+        assert torch.equal(pinned.clip, images.clip)
+        assert torch.equal(pinned.dino, images.dino)
+        assert (pinned.clip is pinned.dino) == (images.clip is images.dino)
+
+
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (1, 4, 4, 3)])
 def test_preprocess_refuses_other_shapes(shape: tuple[int, ...]) -> None:
     """Anything but uint8 RGB is refused."""
