@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, Path, Request
 
 from app.errors import ParameterError
-from app.products.profile import UNPROFILED, product_key
+from app.products.profile import check_calibrated_name
 
 _NOT_UTF8 = "is not percent-encoded UTF-8 (ü, for example, is %C3%BC)"
 _REPLACED = "\ufffd"  # what the server put where it could not read the path
@@ -45,10 +45,10 @@ ProductPath = Annotated[str, Depends(_product)]
 
 
 async def _calibrated_product(product: ProductPath) -> str:
-    if product_key(product) == UNPROFILED:
-        raise ParameterError(
-            f"product: {UNPROFILED!r} is what metrics call all products without a profile; choose another name"
-        )
+    try:
+        check_calibrated_name(product)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
     return product
 
 

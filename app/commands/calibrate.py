@@ -61,7 +61,7 @@ def calibrate(
     neither saved nor written to --out, except with --dry-run.
     """
     where = Where(url, api_key_file, bundle, device, products_file)
-    files = _good_parts(images, false_reject)
+    files = _good_parts(images, product, false_reject)
     options: DetectOptions = {"product": product, "roi": roi, "heatmap": "none"}
     with one_line_errors(*SERVICE_ERRORS):
         made = asyncio.run(_calibrate(where, files, product, options, false_reject, dry_run))
@@ -76,10 +76,16 @@ def calibrate(
         raise typer.Exit(code=ANY_ERROR)
 
 
-def _good_parts(images: list[str], false_reject: float) -> list[Path]:
-    """Find the pictures; too few of them are told before any is inspected."""
+def _good_parts(images: list[str], product: str, false_reject: float) -> list[Path]:
+    """Find the pictures; what can be refused is refused before any is inspected."""
     from app.products.conformal import needed
+    from app.products.profile import check_calibrated_name
 
+    try:
+        check_calibrated_name(product)
+    except ValueError as error:
+        complain(str(error))
+        raise typer.Exit(code=ANY_ERROR) from None
     if not 0 < false_reject < 1:
         raise typer.BadParameter("--false-reject is a share: more than 0, less than 1")
     files, least = existing_pictures(images), needed(false_reject)

@@ -9,9 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 1
-UNPROFILED = (
-    "other"  # what metrics call all products without a profile; none with one may be called so
-)
+UNPROFILED = "other"  # what metrics call all products without a profile
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -20,6 +18,18 @@ def product_key(product: str) -> str:
     """Return the name under which a product is found: blanks collapsed, case folded, accents composed (NFC)."""
     # Unicode 3.13, D145: decomposed first, for folding depends on the order of marks.
     return unicodedata.normalize("NFC", _folded(unicodedata.normalize("NFD", product)))
+
+
+def check_calibrated_name(product: str) -> None:
+    """Refuse the one name that a product with a profile may not have.
+
+    Raises:
+        ValueError: metrics could not tell it from products without one.
+    """
+    if product_key(product) == UNPROFILED:
+        raise ValueError(
+            f"product: {UNPROFILED!r} is what metrics call all products without a profile; choose another name"
+        )
 
 
 def _folded(product: str) -> str:

@@ -111,6 +111,13 @@ def test_nothing_is_learnt_from_less_than_asked(
     assert not (tmp_path / "products.json").exists()
 
 
+def test_a_name_that_means_any_product_is_refused_first(run: Run) -> None:
+    """Before any picture is looked at: there is none."""
+    done = run("calibrate", "gone", "--product", " Other", *RATE, *FILE)
+    assert done.exit_code == 2
+    assert "'other' is what metrics call all products without a profile" in done.stderr
+
+
 def test_one_that_stands_out_is_named(run: Run) -> None:
     """With its score, so that a bad part among the good ones is found."""
     done = run("calibrate", "parts/good", "parts/bad/light.png", *NUT, *RATE, *FILE)
