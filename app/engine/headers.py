@@ -216,6 +216,7 @@ def check_png(data: bytes) -> None:
         if kind == b"IEND":
             return
         position = end + 4
+    raise ImageCorruptError("the PNG ends before its last chunk: it is half-written")
 
 
 def png_depth(data: bytes) -> int:

@@ -31,6 +31,14 @@ def test_a_file_that_is_cut_is_refused(encoding: str) -> None:
             decode(data[:count], LIMIT)
 
 
+def test_a_png_that_lacks_only_its_end_is_refused() -> None:
+    """All pixels are there, but its writer was not done: a last chunk, or a part of it, is missing."""
+    data = encode(PICTURE)
+    for missing in (1, 4, 11, 12):
+        with pytest.raises(ImageCorruptError):
+            decode(data[:-missing], LIMIT)
+
+
 @pytest.mark.parametrize("write", [encode, encode_png])
 def test_a_png_whose_length_was_set_beforehand_is_refused(
     write: Callable[[NDArray[np.uint8]], bytes],
