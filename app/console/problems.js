@@ -10,7 +10,7 @@ const WORDS = {
   body_too_large: ["This file is larger than the service accepts.", "Send a smaller picture, or raise SSVP_MAX_BODY_BYTES."],
   body_timeout: ["The picture took too long to arrive.", "The network is slow: try again, or send a smaller picture."],
   image_too_large: ["This picture has more pixels than the service accepts.", "Send a smaller picture, or raise SSVP_MAX_PIXELS."],
-  format_refused: ["This kind of picture is not accepted.", "Save it with 8 bits per channel as PNG, JPEG, BMP, TIFF or WebP."],
+  format_refused: ["This kind of picture is not accepted.", "Save it with 8 bits per channel as a PNG or a JPEG."],
   parameter_invalid: ["The service does not accept one of the entries.", "Check the product's name and the numbers."],
   key_missing: ["This service asks for an API key.", "Enter your key above, then try again."],
   key_wrong: ["This API key is not accepted.", "Check it letter by letter, or ask the person who runs the service for one."],
