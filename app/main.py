@@ -93,4 +93,5 @@ def load_runtime(settings: Settings) -> Runtime:
             settings.precision,
             settings.max_batch,
             compiled=settings.compile,
+            graphed=settings.cuda_graphs,
         )

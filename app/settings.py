@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         default=False,
         description="Compile the towers for the GPU at each start: minutes, and a C compiler is needed.",
     )
+    cuda_graphs: bool = Field(
+        default=True,
+        description="Launch a batch on a GPU as one recorded graph; false: kernel by kernel.",
+    )
     image_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders image_path may name files in, separated by commas."
     )

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor
 
+from app.errors import StartError
 from model.ssvp.exportable import HEAD_OUTPUT_NAMES
 
 
@@ -34,6 +35,9 @@ class OnnxHeads:
         stream: the torch stream the towers run on, so that neither side waits for the other. Must not be
             torch's default stream, whose address 0 onnxruntime reads as "none given".
         threads: intra-op threads on the CPU.
+
+    Raises:
+        StartError: onnxruntime cannot use the device.
     """
 
     def __init__(
@@ -53,13 +57,14 @@ class OnnxHeads:
         # The towers' threads need the cores between two calls; waiting threads must not spin on them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+        if provider not in ort.get_available_providers():
+            raise StartError("this build of onnxruntime has no CUDA: install onnxruntime-gpu")
         self._session = ort.InferenceSession(
             str(path), options, providers=_providers(device, stream)
         )
-        wanted = _providers(device, stream)[0]
-        name = wanted if isinstance(wanted, str) else wanted[0]
-        if name not in self._session.get_providers():
-            raise RuntimeError(f"onnxruntime cannot use {name} here")
+        if provider not in self._session.get_providers():
+            raise StartError("onnxruntime cannot use CUDA here; its log says why")
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> HeadScores:
         """Score one batch.
@@ -93,6 +98,8 @@ def _providers(
     options = {
         "device_id": str(device.index or 0),
         "user_compute_stream": str(stream.cuda_stream),
+        # A convolution keeps one plan and makes another for each new batch size: no search each time.
+        "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",  # ten bits of mantissa, the default: too few for Newton-Schulz and cosine / tau
     }
     return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]

@@ -73,6 +73,7 @@ class SSVPRuntime:
             computed all the same.
         threads: on the CPU.
         compiled: compile the towers for the GPU; a CPU gains nothing by it.
+        graphed: record the towers as CUDA graphs, if there is a GPU.
     """
 
     def __init__(
@@ -84,11 +85,12 @@ class SSVPRuntime:
         threads: int = 1,
         *,
         compiled: bool = False,
+        graphed: bool = True,
     ) -> None:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._max_batch = max_batch
+        self._max_batch, self._graphed = max_batch, graphed
         self._clip, dino = load_towers(bundle.path, config)
         self._prompts = build_prompts(config, self._clip)
         load_module(self._prompts, bundle.file(PROMPTS_FILE))
@@ -172,8 +174,9 @@ class SSVPRuntime:
 
         A new shape makes onnxruntime try several ways to convolve on a GPU: no line should wait for that.
         """
-        with torch.inference_mode(), self._on_stream():
-            self._towers.prepare(self._max_batch)
+        if self._graphed:
+            with torch.inference_mode(), self._on_stream():
+                self._towers.prepare(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
         for count in range(1, self.useful_batch + 1):
@@ -246,6 +249,7 @@ def load_runtime(
     max_batch: int = 8,
     *,
     compiled: bool = False,
+    graphed: bool = True,
 ) -> SSVPRuntime:
     """Load a bundle by path or shipped name, and set this process up to serve it.
 
@@ -263,5 +267,11 @@ def load_runtime(
     take_turns_quickly()
     with one_thread():
         return SSVPRuntime(
-            found, choose_device(device), precision, max_batch, threads, compiled=compiled
+            found,
+            choose_device(device),
+            precision,
+            max_batch,
+            threads,
+            compiled=compiled,
+            graphed=graphed,
         )

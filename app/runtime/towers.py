@@ -23,6 +23,7 @@ from model.preprocess import TowerImages
 logger = logging.getLogger(__name__)
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+MOST_COMPILED = 32  # batch sizes; they double
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -62,7 +63,11 @@ class ServingTowers(Protocol):
     """Both towers, ready for batches on their device."""
 
     def prepare(self, largest: int) -> None:
-        """Do what batches of up to `largest` images would have to wait for, on the current stream."""
+        """Do what batches of up to `largest` images would have to wait for, on the current stream.
+
+        Raises:
+            StartError: it cannot be done here.
+        """
         ...
 
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:
@@ -74,14 +79,17 @@ Tower = Callable[[Tensor], TowerFeatures]
 
 
 def compile_tower(tower: Tower, backend: str = "inductor") -> Tower:
-    """Return the tower with what lies between two matrix products in one kernel each, made at the first call.
+    """Return the tower with what lies between two matrix products in one kernel each.
+
+    Each batch size has kernels of its own, made at its first call.
 
     Args:
         tower: as it is served.
         backend: of `torch.compile`.
     """
+    torch._dynamo.config.recompile_limit = MOST_COMPILED
     # Whole, or not at all: a graph with breaks would be slower than what it replaces and nobody would know.
-    whole: Tower = torch.compile(tower, backend=backend, fullgraph=True)
+    whole: Tower = torch.compile(tower, backend=backend, fullgraph=True, dynamic=False)
     return whole
 
 
@@ -165,20 +173,28 @@ class GraphedTowers:
     def prepare(self, largest: int) -> None:
         """Record batches of 1, 2, 4 ... images up to the first that holds `largest`, on the current stream.
 
-        Where the driver cannot record, batches are launched kernel by kernel, as without graphs.
+        Batches for which the device has no memory are launched kernel by kernel, if they come at all.
+
+        Raises:
+            StartError: the driver or a tower does not allow it. What failed may have left torch's allocator in
+                the middle of a recording, so this process must not go on.
         """
         sizes = [1]
         while sizes[-1] < largest:
             sizes.append(2 * sizes[-1])
         pool = torch.cuda.graph_pool_handle()
-        try:
-            for size in reversed(sizes):  # the largest first: the others fit into its memory
+        for size in reversed(sizes):  # the largest first: the others fit into its memory
+            try:
                 self._recordings[size] = self._recorded(size, pool)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            logger.warning("CUDA graphs are not used: %s", error)
-            self._recordings.clear()
+            except torch.OutOfMemoryError:
+                logger.warning("the device has no memory to record batches of %d images", size)
+                torch.cuda.empty_cache()
+            except RuntimeError as error:
+                logger.debug("recording failed", exc_info=error)
+                raise StartError(
+                    f"the towers cannot be recorded as CUDA graphs: {_first_line(error)}; "
+                    "SSVP_CUDA_GRAPHS=false serves without"
+                ) from error
 
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:  # noqa: ARG002
         """Compute all tokens of a batch; it takes none of the CPU's threads."""
@@ -201,12 +217,19 @@ class GraphedTowers:
         self._towers(images)  # libraries choose and allocate while nothing is recorded
         torch.cuda.synchronize(self._device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+        stream = torch.cuda.current_stream()
+        # Other threads may ask the device for its memory meanwhile: only this one's calls must be recordable.
+        with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
             tokens = self._towers(images)
         return _Recording(graph, images, tokens)
 
     def _blank(self, count: int, side_px: int) -> Tensor:
         return torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8, device=self._device)
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__context__ or error  # ending a recording that failed fails too, and says less
+    return (str(cause).splitlines() or [type(cause).__name__])[0]
 
 
 def _first(features: TowerFeatures, count: int) -> TowerFeatures:

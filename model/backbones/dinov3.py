@@ -26,7 +26,10 @@ class DinoTower(nn.Module):
     def __init__(self, config: SSVPConfig) -> None:
         super().__init__()
         self.convolutional = "convnext" in config.dino_model
-        size = {} if self.convolutional else {"img_size": config.dino_size_px}
+        # All images have one size: the positions are computed once, on the CPU, and not in every forward pass,
+        # where fetching them would make a GPU wait and keep CUDA graphs from being recorded.
+        fixed = {"img_size": config.dino_size_px, "dynamic_img_size": False}
+        size = {} if self.convolutional else fixed
         self.model: Any = timm.create_model(
             config.dino_model, pretrained=False, num_classes=0, **size, **config.dino_kwargs
         )

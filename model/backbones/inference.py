@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
 
-Tower = TypeVar("Tower", ClipTower, DinoTower)
+Tower = TypeVar("Tower", bound=ClipTower | DinoTower)
 
 
 def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:

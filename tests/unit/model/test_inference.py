@@ -28,7 +28,8 @@ def _with_statistics(tower: Tower) -> Tower:
                 tensor.data.copy_(torch.randn(tensor.shape, generator=generator))
             assert module.running_var is not None
             module.running_var.uniform_(0.5, 2.0, generator=generator)
-    return tower.eval()
+    tower.eval()
+    return tower
 
 
 def _assert_close(before: TowerFeatures, after: TowerFeatures) -> None:

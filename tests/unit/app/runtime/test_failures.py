@@ -46,7 +46,16 @@ def test_a_lost_device(error: Exception) -> None:
     assert "illegal" not in str(found)  # callers see this text
 
 
-def test_anything_else_is_about_the_image() -> None:
-    """It comes back as it is."""
-    error = ValueError("shapes differ")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("shapes differ"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasGemmEx(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_INVALID_VALUE when calling `cublasSgemm(handle)`"),
+        RuntimeError("CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED ; GPU=0"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_BAD_PARAM"),
+    ],
+)
+def test_anything_else_is_about_the_image(error: Exception) -> None:
+    """It comes back as it is; a device whose library refuses one call computes the next."""
     assert meaning(error) is error

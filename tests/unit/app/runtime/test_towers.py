@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from app.errors import StartError
 from app.runtime.protocol import Prediction, Query
@@ -126,6 +128,77 @@ def test_a_batch_larger_than_every_recording_is_computed_all_the_same(towers: To
     assert len(found.clip.class_token) == 5
 
 
+class _OneDevice(TorchDispatchMode):
+    """Refuses operators that read one device and write to another."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        used = {t.device for t in tree_leaves((args, result)) if isinstance(t, torch.Tensor)}
+        assert len(used) <= 1, f"{func} is on {used}"
+        return result
+
+
+@pytest.mark.parametrize("config", [TINY_VIT, MICRO])
+@pytest.mark.parametrize("kind", [ClipTower, DinoTower])
+@torch.inference_mode()
+def test_a_tower_can_be_recorded(
+    config: SSVPConfig, kind: type[ClipTower] | type[DinoTower]
+) -> None:
+    """Nothing is fetched from the host on the way, which a CUDA graph refuses and without one costs a wait."""
+    tower: Any = kind(config).eval()
+    optimised(tower, torch.float16).to("meta")  # any device but the host
+    side = config.clip_size_px if kind is ClipTower else config.dino_size_px
+    with _OneDevice():  # type: ignore[no-untyped-call]
+        features = tower(torch.zeros(2, 3, side, side, dtype=torch.uint8, device="meta"))
+    assert features.class_token.device.type == "meta"
+
+
+class _FailsFrom(GraphedTowers):
+    """Cannot record batches of some size and larger."""
+
+    def __init__(self, towers: Towers, error: Exception, size: int) -> None:
+        super().__init__(towers, TINY_VIT, CPU)
+        self._error, self._size = error, size
+
+    def _recorded(self, size: int, pool: Any) -> _Recording:
+        if size >= self._size:
+            raise self._error
+        images = _images(size, seed=1)
+        tokens = self._towers(images)
+        return _Recording(_Replayed(self._towers, images, tokens), images, tokens)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What recording asks of the device that is not there."""
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@torch.inference_mode()
+def test_batches_too_large_for_the_memory_are_not_recorded(
+    towers: Towers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service starts with those that fit, and says so."""
+    graphed = _FailsFrom(towers, torch.OutOfMemoryError("out of memory"), 4)
+    graphed.prepare(8)
+    assert sorted(graphed._recordings) == [1, 2]
+    assert "no memory to record batches of 8 images" in caplog.text
+    assert len(graphed(_images(5, seed=1), 1).clip.class_token) == 5
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_towers_that_cannot_be_recorded_end_the_start(towers: Towers) -> None:
+    """In one line with the first cause and the way out; what came after it says less."""
+    error = RuntimeError("CUDA error: capture was invalidated")
+    error.__context__ = RuntimeError("Cannot copy between CPU and CUDA tensors\nmore of it")
+    with pytest.raises(StartError) as found:
+        _FailsFrom(towers, error, 1).prepare(8)
+    said = str(found.value)
+    assert "Cannot copy between CPU and CUDA tensors; SSVP_CUDA_GRAPHS=false" in said
+
+
 @pytest.mark.parametrize("config", [TINY_VIT, MICRO])
 @pytest.mark.parametrize("kind", [ClipTower, DinoTower])
 @torch.no_grad()
@@ -138,7 +211,7 @@ def test_a_tower_is_compiled_as_one_graph(
     optimised(tower)
     whole = compile_tower(tower, backend="eager")  # the tracing is torch's own for every backend
     side = config.clip_size_px if kind is ClipTower else config.dino_size_px
-    for count in (1, 3):
+    for count in range(1, 11):  # more sizes than torch compiles by default
         images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
         found, expected = whole(images), tower(images)
         torch.testing.assert_close(found.class_token, expected.class_token)
