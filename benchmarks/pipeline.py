@@ -19,8 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
+from app.main import load_runtime
 from app.runtime.protocol import Prediction, Runtime
-from app.runtime.ssvp import load_runtime
 from app.settings import Settings
 from benchmarks.stages import Opened, conclude, open_picture
 
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--steps", action="store_true")
     options = parser.parse_args()
     settings = Settings()
-    runtime = load_runtime(settings.bundle, settings.device, settings.precision, settings.max_batch)
+    runtime = load_runtime(settings)
     pipeline = Pipeline(runtime, settings, [p.read_bytes() for p in options.images])
     runtime.warm_up()
     pipeline.throughput(2, options.in_flight)
