@@ -8,12 +8,11 @@ the heads start from them.
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -24,99 +23,28 @@ from model.checkpoint import (
     HISTORY_FILE,
     RARITY_FILE,
     load_history,
-    load_pretrained,
-    resized_attention_pool,
     save_json,
     save_module,
-    towers_digests,
 )
 from model.config import SSVPConfig
 from model.data.stream import Batch, StreamConfig, batches
-from model.devices import hardware_of
 from model.parallel import Part, together
 from model.precision import autocast
 from model.pretrain_objective import PretrainOutputs, TowerPair, pretrain_losses
 from model.pretrain_recipe import Phase, PretrainConfig
+from model.pretrain_run import (
+    PretrainRequest,
+    PretrainRun,
+    history_of,
+    recipe_of,
+    seeds_of,
+)
 from model.progress import SAVE_EVERY_S, Progress
-from model.resume import clear_resume, load_resume, save_resume
-from model.runs import check_recipe, is_finished, plain, save_recipe
+from model.resume import clear_resume, load_resume
+from model.runs import check_recipe, is_finished, save_recipe
 from model.schedule import cosine_factor, set_learning_rates
 
 WARMUP_STEPS = 60
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What every process of a run is told; attributes as `pretrain` has them, and `_recipe`'s answer."""
-
-    model: SSVPConfig
-    config: PretrainConfig
-    run_dir: Path
-    device: torch.device
-    start: Path | None
-    recipe: dict[str, Any]
-
-
-class _Run:
-    """One pretraining run: what was asked for, how far it is, and the weights it has got so far."""
-
-    def __init__(self, request: _Request, part: Part) -> None:
-        self.request, self.part = request, part
-        self.step = self.pairs_seen = 0
-        self.began = time.monotonic()  # when it would have begun had it never been stopped
-        self.state: dict[str, Tensor] | None = None  # averaged weights of the last phase
-
-    @property
-    def seconds(self) -> float:
-        """How long it has taken so far, images included."""
-        return time.monotonic() - self.began
-
-    def build(self, phase: Phase) -> TowerPair:
-        """Build the pair for a phase's image size, going on from the last phase's weights.
-
-        The first phase goes on from the towers of `start`, where there is one, and from the rarity experts if
-        the model has any.
-        """
-        model, size = self.request.model, self.size_px(phase)
-        sized = replace(model, clip_size_px=size, dino_size_px=size, grid=self.grid(phase))
-        pair = TowerPair(sized).to(memory_format=torch.channels_last)
-        if self.state is not None:
-            clip = {k.removeprefix("clip.model."): v for k, v in self.state.items()}
-            fitted = resized_attention_pool(clip, pair.clip.model)
-            key = "visual.attnpool.positional_embedding"
-            pair.load_state_dict({**self.state, f"clip.model.{key}": fitted[key]})
-        elif self.request.start is not None:
-            # Experts that the model does not have are probes like the others: no run keeps them.
-            rarity = pair.rarity if model.rarity_experts else None
-            load_pretrained(pair.clip, pair.dino, rarity, self.request.start)
-        return pair.to(self.request.device)
-
-    def size_px(self, phase: Phase) -> int:
-        """Return the side of a phase's images."""
-        return round(self.request.model.clip_size_px * phase.scale)
-
-    def grid(self, phase: Phase) -> int:
-        """Return the grid whose cells cover as many pixels as the model's own."""
-        return round(self.request.model.grid * phase.scale)
-
-    def bounds(self) -> list[tuple[Phase, int, int]]:
-        """Return each phase with its first and last-plus-one step."""
-        config, ends, total = self.request.config, [], 0.0
-        for phase in config.phases:
-            total += phase.share
-            ends.append(round(total * config.steps))
-        return list(zip(config.phases, [0, *ends[:-1]], ends, strict=True))
-
-    def save(self, **weights: Any) -> None:
-        """Write what the run needs to go on from here; the leading process does."""
-        if self.part.leads:
-            position = {
-                "recipe": plain(self.request.recipe),
-                "step": self.step,
-                "pairs_seen": self.pairs_seen,
-                "seconds": self.seconds,
-            }
-            save_resume(self.request.run_dir, {**position, **weights}, packed=True)
 
 
 def pretrain(
@@ -153,10 +81,10 @@ def pretrain(
         )
     if config.processes > 1 and device.type != "cpu":
         raise ValueError(f"several processes train on the CPU only, not on {device}")
-    recipe = _recipe(model, config, start)
+    recipe = recipe_of(model, config, start)
     if is_finished(run_dir, CLIP_FILE, recipe):
         return
-    if start is not None and config.seed in _seeds(load_history(start).get("pretrain")):
+    if start is not None and config.seed in seeds_of(load_history(start).get("pretrain")):
         raise ValueError(
             f"{start} has been trained on the images of seed {config.seed} already: take another seed"
         )
@@ -165,36 +93,21 @@ def pretrain(
     if saved is not None:
         check_recipe(saved["recipe"], recipe, run_dir)
     save_recipe(run_dir, recipe)
-    request = _Request(model, config, run_dir, device, start, recipe)
+    request = PretrainRequest(model, config, run_dir, device, start, recipe)
     with together(config.processes, _pretrain_part, request) as part:
         run = _pretrain_part(part, request, progress)
     _finish(run)
-
-
-def _recipe(model: SSVPConfig, config: PretrainConfig, start: Path | None) -> dict[str, Any]:
-    """Say all that decides the weights but the number of processes, see `PretrainConfig`.
-
-    A run may go on with another number; who renders the images decides nothing.
-    """
-    recipe = {k: v for k, v in asdict(config).items() if k not in ("workers", "processes")}
-    before = [] if start is None else towers_digests(start)
-    return {"config": model.to_dict(), "recipe": recipe, "start": before}
-
-
-def _seeds(record: dict[str, Any] | None) -> Iterator[int]:
-    """Yield the seed of a pretraining, of the one that it started from, and so on."""
-    while record:
-        yield record["recipe"]["seed"]
-        record = record.get("start")
 
 
 def _silent(step: int, steps: int, losses: dict[str, float]) -> None:
     """Report nothing: the leading process does."""
 
 
-def _pretrain_part(part: Part, request: _Request, progress: Progress = _silent) -> _Run:
+def _pretrain_part(
+    part: Part, request: PretrainRequest, progress: Progress = _silent
+) -> PretrainRun:
     torch.manual_seed(request.config.seed)  # the same first weights in every process
-    run = _Run(request, part)
+    run = PretrainRun(request, part)
     saved = load_resume(request.run_dir, request.device)
     if saved is not None:
         run.step, run.pairs_seen = int(saved["step"]), int(saved["pairs_seen"])
@@ -208,7 +121,7 @@ def _pretrain_part(part: Part, request: _Request, progress: Progress = _silent) 
 
 
 def _train_phase(
-    run: _Run,
+    run: PretrainRun,
     phase: Phase,
     first: int,
     last: int,
@@ -251,7 +164,7 @@ def _train_phase(
     run.save(start=run.state)
 
 
-def _phase_batches(run: _Run, phase: Phase, last: int) -> Iterator[Batch]:
+def _phase_batches(run: PretrainRun, phase: Phase, last: int) -> Iterator[Batch]:
     return batches(
         StreamConfig(
             seed=run.request.config.seed,
@@ -293,26 +206,14 @@ def _optimizer(pair: TowerPair, config: PretrainConfig) -> torch.optim.AdamW:
     )
 
 
-def _finish(run: _Run) -> None:
+def _finish(run: PretrainRun) -> None:
     request, run_dir = run.request, run.request.run_dir
     pair = run.build(request.config.phases[-1])
     save_module(pair.dino.model, run_dir / DINO_FILE)
     if request.model.rarity_experts:
         save_module(pair.rarity, run_dir / RARITY_FILE)
     save_json(request.model.to_dict(), run_dir / CONFIG_FILE)
-    save_json({"pretrain": _history(run)}, run_dir / HISTORY_FILE)
+    save_json({"pretrain": history_of(run)}, run_dir / HISTORY_FILE)
     # The last: by it a finished run is known.
     save_module(pair.clip.model, run_dir / CLIP_FILE)
     clear_resume(run_dir)
-
-
-def _history(run: _Run) -> dict[str, Any]:
-    start = run.request.start
-    before = {} if start is None else {"start": load_history(start).get("pretrain")}
-    return {
-        "recipe": asdict(run.request.config),
-        "images": 2 * run.pairs_seen,
-        "training_hours": round(run.seconds / 3600, 2),
-        "device": hardware_of(run.request.device),
-        **before,
-    }

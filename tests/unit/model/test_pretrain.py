@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model import checkpoint, pretrain, resume
+from model import checkpoint, pretrain, pretrain_run, resume
 from model.backbones.clip import ClipTower
 from model.checkpoint import load_towers, resized_attention_pool
 from model.config import SSVP_NANO, SSVPConfig
@@ -100,7 +100,8 @@ class _Clock:
 def test_hours_count_the_wait_for_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour for each of six batches, also of a run that was stopped; what was lost does not count."""
     clock = _Clock()
-    monkeypatch.setattr(pretrain, "time", clock)
+    for module in (pretrain, pretrain_run):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(pretrain, "batches", clock.batches)
     _pretrain_until(3, tmp_path, monkeypatch)
     pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
@@ -128,10 +129,10 @@ def test_a_run_that_dies_at_the_end_of_a_phase_goes_on_to_the_same_weights(
             raise _StoppedError
         resume.save_resume(run, state, packed=packed)
 
-    monkeypatch.setattr(pretrain, "save_resume", die)
+    monkeypatch.setattr(pretrain_run, "save_resume", die)
     with pytest.raises(_StoppedError):
         pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
-    monkeypatch.setattr(pretrain, "save_resume", resume.save_resume)
+    monkeypatch.setattr(pretrain_run, "save_resume", resume.save_resume)
     pretrain.pretrain(MICRO, QUICK, tmp_path, CPU, _ignore)
     whole, parts = _weights(finished), _weights(tmp_path)
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
