@@ -4,7 +4,6 @@ Knows the forms and their traps; the image itself stays undecoded bytes. The bod
 content type only helps to say what is wrong with a body that is no form at all.
 """
 
-import base64
 import binascii
 import json
 import re
@@ -13,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pybase64
 from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
@@ -181,7 +181,7 @@ def _from_base64(encoded: object) -> bytes:
     try:
         # Not str.split: a body of blanks would become millions of strings, and everybody would wait.
         letters = encoded.encode("ascii").translate(None, b" \t\r\n")
-        return base64.b64decode(letters, validate=True)
+        return pybase64.b64decode(letters, validate=True)
     except (ValueError, binascii.Error) as error:
         raise BodyUnreadableError("`image` is not base64") from error
 

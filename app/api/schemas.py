@@ -3,9 +3,9 @@
 Knows names, ranges and rounding of the contract; computes nothing.
 """
 
-import base64
 from typing import Annotated, Literal, Self
 
+import pybase64
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.fields import (
@@ -130,7 +130,7 @@ class HeatmapAnswer(BaseModel):
             media_type=heatmap.media_type,
             width=heatmap.size.width,
             height=heatmap.size.height,
-            data=base64.b64encode(heatmap.data).decode("ascii"),
+            data=pybase64.b64encode_as_string(heatmap.data),
         )
 
 

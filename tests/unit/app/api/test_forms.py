@@ -122,9 +122,20 @@ def test_json_without_an_image(body: bytes) -> None:
         b'{"a":' * 100_000,
         _json(image="%%%%"),
         _json(image="abc"),
+        _json(image="QUJD="),
         _json(image="data:image/png,abc"),
     ],
-    ids=["open", "half", "quotes", "latin1", "deep", "no base64", "padding", "no base64 url"],
+    ids=[
+        "open",
+        "half",
+        "quotes",
+        "latin1",
+        "deep",
+        "no base64",
+        "no padding",
+        "too much padding",
+        "no base64 url",
+    ],
 )
 def test_malformed_json_or_base64(body: bytes) -> None:
     """A clear 400, never a crash."""
