@@ -69,9 +69,11 @@ LABEL org.opencontainers.image.title="SSVP Inspect" \
       org.opencontainers.image.revision="$REVISION"
 
 # torch brings CUDA's libraries, onnxruntime the one that torch lacks: the host gives the driver, nothing else.
+# One that is too old for them is refused when the container starts.
 FROM service AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_REQUIRE_CUDA="cuda>=13.0"
 COPY --from=packages-gpu /opt/venv /opt/venv
 COPY --from=project /opt/ssvp /opt/ssvp
 USER 65532:65532

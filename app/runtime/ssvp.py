@@ -257,6 +257,10 @@ def load_runtime(
         StartError: the bundle is missing, damaged or of another schema, or there is no such device; or towers
             are to be compiled and nothing is there to do it.
     """
+    if compiled and not graphed:
+        raise StartError(
+            "SSVP_COMPILE needs SSVP_CUDA_GRAPHS: without, each batch size is compiled"
+        )
     try:
         found = read_bundle(bundle)
     except BundleError as error:

@@ -173,11 +173,11 @@ class GraphedTowers:
     def prepare(self, largest: int) -> None:
         """Record batches of 1, 2, 4 ... images up to the first that holds `largest`, on the current stream.
 
-        Batches for which the device has no memory are launched kernel by kernel, if they come at all.
+        Batches for which the device has not even memory without recording are left out.
 
         Raises:
-            StartError: the driver or a tower does not allow it. What failed may have left torch's allocator in
-                the middle of a recording, so this process must not go on.
+            StartError: the driver or a tower does not allow it, or memory ran out on the way. What failed may
+                have left torch's allocator in the middle of a recording, so this process must not go on.
         """
         sizes = [1]
         while sizes[-1] < largest:
@@ -192,8 +192,8 @@ class GraphedTowers:
             except RuntimeError as error:
                 logger.debug("recording failed", exc_info=error)
                 raise StartError(
-                    f"the towers cannot be recorded as CUDA graphs: {_first_line(error)}; "
-                    "SSVP_CUDA_GRAPHS=false serves without"
+                    f"batches of {size} images cannot be recorded as CUDA graphs: {_first_line(error)}; "
+                    "a smaller SSVP_MAX_BATCH takes less memory, SSVP_CUDA_GRAPHS=false serves without graphs"
                 ) from error
 
     def __call__(self, images: TowerImages, threads: int) -> TowerTokens:  # noqa: ARG002

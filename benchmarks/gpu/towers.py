@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from app.runtime.towers import GraphedTowers, Towers
+from app.runtime.towers import GraphedTowers, Towers, keep_fp32
 from benchmarks.gpu.device import DTYPES
 from benchmarks.gpu.timing import Ceiling, Table, fastest_s, ms
 from model.backbones.clip import ClipTower
@@ -53,6 +53,7 @@ def flops(tower: Tower, images: Tensor) -> int:
 @torch.inference_mode()
 def print_precision(towers: Iterable[Tower], images: Iterable[Tensor]) -> None:
     """Print how far tokens in half precision are from those in fp32, and how near they come to its end."""
+    keep_fp32()
     table = Table(
         "Tokens in half precision against fp32; fp16 ends at 65504, behind which there is no score at all",
         *(
@@ -103,9 +104,10 @@ def print_towers(
     graphed = GraphedTowers(towers, config, device)
     if device.type == "cuda":
         graphed.prepare(max(batches))
+    also = ", compiled where on two streams or as a graph" if compiled else ""
     table = Table(
-        f"Towers in {dtype}{', compiled' if compiled else ''}: CLIP {clip_flops / 1e12:.2f} and DINO"
-        f" {dino_flops / 1e12:.2f} TFLOP an image; times in ms, in brackets the share of the ceiling",
+        f"Towers in {dtype}{also}: CLIP {clip_flops / 1e12:.2f}, DINO {dino_flops / 1e12:.2f} TFLOP an image;"
+        " times in ms, in brackets the share of the ceiling",
         *("batch", "CLIP", "TFLOP/s", "DINO", "TFLOP/s", "one stream", "two streams", "as a graph"),
         *("TFLOP/s", "images/s", "memory, GiB"),
     )

@@ -15,6 +15,15 @@ install() {
     python3 -m pip --python /opt/venv/bin/python install --progress-bar off "$@"
 }
 
+# Both load the same CUDA libraries, which torch brings: another major version of them has other names.
+same_cuda() {
+    /opt/venv/bin/python -c '
+import onnxruntime, torch
+found = {str(v).partition(".")[0] for v in (torch.version.cuda, onnxruntime.cuda_version)}
+if len(found) > 1:
+    raise SystemExit(f"torch is built for CUDA {torch.version.cuda}, onnxruntime for {onnxruntime.cuda_version}")'
+}
+
 # What a service never touches: headers, C++ tests and tools of torch, tests of the others, static libraries.
 trim() {
     site=$(echo /opt/venv/lib/python3*/site-packages)
@@ -32,6 +41,7 @@ packages)
     grep '^torch' requirements.txt >torch.txt
     install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} --requirement torch.txt
     install --requirement requirements.txt
+    if [ "$2" = gpu ]; then same_cuda; fi
     trim
     ;;
 project)

@@ -193,6 +193,12 @@ def test_auto_device_is_the_gpu_where_there_is_one() -> None:
     assert str(choose_device("cpu")) == "cpu"
 
 
+def test_towers_are_not_compiled_for_every_batch_size() -> None:
+    """Without graphs each size up to the largest would be: hours, and more than torch keeps."""
+    with pytest.raises(StartError, match="SSVP_COMPILE needs SSVP_CUDA_GRAPHS"):
+        load_runtime("ssvp-nano", "cpu", compiled=True, graphed=False)
+
+
 def test_a_gpu_whose_driver_is_too_old_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be counted, but not computed on."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

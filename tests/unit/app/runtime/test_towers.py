@@ -196,7 +196,9 @@ def test_towers_that_cannot_be_recorded_end_the_start(towers: Towers) -> None:
     with pytest.raises(StartError) as found:
         _FailsFrom(towers, error, 1).prepare(8)
     said = str(found.value)
-    assert "Cannot copy between CPU and CUDA tensors; SSVP_CUDA_GRAPHS=false" in said
+    assert "batches of 8 images cannot be recorded" in said
+    assert "Cannot copy between CPU and CUDA tensors; a smaller" in said
+    assert "SSVP_CUDA_GRAPHS=false" in said
 
 
 @pytest.mark.parametrize("config", [TINY_VIT, MICRO])
