@@ -49,18 +49,16 @@ def print_runtime(
     picture = np.random.default_rng(0).integers(0, 256, (PICTURE_PX, PICTURE_PX, 3), dtype=np.uint8)
     table = Table(
         "Runtime: from prepared pixels to scores and maps in the host's memory; TFLOP/s are the towers'",
-        *("batch", "ms", "images/s", "TFLOP/s", "memory used, GiB"),
+        *("batch", "ms", "images/s", "TFLOP/s"),
     )
     for count in batches:
         queries = [Query(runtime.prepare(picture), "object") for _ in range(count)]
         whole_s = fastest_s(partial(runtime.predict, queries), device)
-        used = runtime.memory().get("used", 0) / 2**30
         table.row(
             count,
             ms(whole_s),
             f"{count / whole_s:.0f}",
             ceiling.share(count * image_flops, whole_s),
-            f"{used:.1f}",
         )
 
 
