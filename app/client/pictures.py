@@ -12,6 +12,9 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+MOST_READING = 256  # threads; those that hang on a dead share stay until it answers
+_TRY_AGAIN_S = 0.01
+
 Image = bytes | bytearray | memoryview | str | PathLike[str] | BinaryIO
 
 
@@ -39,8 +42,16 @@ async def read_picture(image: Image) -> Picture:
     return Picture(Path(name).name if isinstance(name, str) else "image", bytes(data))
 
 
+_places = threading.BoundedSemaphore(MOST_READING)
+
+
 async def _on_thread(read: Callable[[], bytes]) -> bytes:
-    """Read on a thread of its own: one that hangs takes no other's place and does not keep the program."""
+    """Read on a thread of its own: one that hangs holds up no other and does not keep the program.
+
+    Where too many hang, who asks waits for one of them to end, and no longer than its call may take.
+    """
+    while not _places.acquire(blocking=False):  # a program may have several event loops
+        await asyncio.sleep(_TRY_AGAIN_S)
     found: Future[bytes] = Future()
     found.set_running_or_notify_cancel()  # who gives up waiting does not end the reading
 
@@ -49,6 +60,12 @@ async def _on_thread(read: Callable[[], bytes]) -> bytes:
             found.set_result(read())
         except Exception as error:  # noqa: BLE001 - its waiter gets it
             found.set_exception(error)
+        finally:
+            _places.release()
 
-    threading.Thread(target=run, name="ssvp-picture", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="ssvp-picture", daemon=True).start()
+    except RuntimeError:  # the system has no thread left
+        _places.release()
+        raise
     return await asyncio.wrap_future(found)
