@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.fakes import encode, grey
 
-SHORT, LONG, FRACTION, UNDEFINED = 3, 4, 5, 7
+SHORT, LONG, FRACTION, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 TagValue = tuple[int, int, int, int]
 """Number, type, count, and the value or its offset."""
 
@@ -46,8 +46,9 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
 def _tiffs() -> Iterator[tuple[str, bytes]]:
     for count, size_bytes in ((300, 2_000_000), (30, 2_000_000), (5000, 8), (5000, 100_000)):
         yield f"TIFF with {count} tags of {size_bytes} bytes", tiff_of_tags(count, size_bytes)
-    fractions = [(number, FRACTION, 100_000, 8) for number in (282, 283, 286)]
-    yield "TIFF with 300000 fractions", tiff(9, 9, fractions, bytes(3_000_000))
+    for name, kind in (("fractions", FRACTION), ("long numbers", LONG8)):
+        numbers = [(number, kind, 100_000, 8) for number in (282, 283, 286)]
+        yield f"TIFF with 300000 {name}", tiff(9, 9, numbers, bytes(3_000_000))
     yield "TIFF with its width twice", tiff(9, 9, [(256, SHORT, 1, 8)])
     for width, height in ((16_384, 16_384), (1, 2**24), (2**32 - 1, 2**32 - 1)):
         yield f"TIFF with tiles of {width} x {height}", tiff_of_one_tile(16, width, height)

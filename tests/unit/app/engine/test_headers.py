@@ -9,10 +9,14 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.engine.decode import MAX_SIDE_PX, decode
-from app.engine.headers import MAX_SCANS, MAX_TAGS, read_orientation
+from app.engine.headers import MAX_SCANS, MAX_TAGS, read_orientation, webp_size
 from app.errors import FormatRefusedError, ImageCorruptError, ImageTooLargeError, RequestError
 from tests.costly import (
+    LONG,
+    LONG8,
+    SHORT,
     UNDEFINED,
+    TagValue,
     bmp_of_run_lengths,
     costly_pictures,
     directory,
@@ -74,11 +78,29 @@ def test_exif_of_many_tags_costs_nothing_and_turns_the_picture(encoding: str, or
 
 def test_an_exif_directory_behind_the_block_is_corrupt() -> None:
     """So is what begins like no EXIF at all; nothing is no EXIF."""
-    for block in (b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense", b"MM\0*"):
+    big = b"II+\0\x08\0\0\0" + directory([(ORIENTATION, SHORT, 1, TURNED_LEFT)])
+    for block in (b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense", b"MM\0*", big):
         with pytest.raises(ImageCorruptError):
             decode(encode(PICTURE, "PNG", exif=block), LIMIT)
     assert read_orientation(b"Exif\0\0") is None
     assert read_orientation(b"II*\0\x08\0\0\0" + directory([])) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "tag", "expected"),
+    [
+        (b"Exif\0\0" * 2, (ORIENTATION, SHORT, 1, 6), 6),
+        (b"", (ORIENTATION, LONG, 1, 6), 6),
+        (b"", (ORIENTATION, UNDEFINED, 1, 6), None),
+        (b"", (ORIENTATION, SHORT, 2, 6), None),
+    ],
+    ids=["marked twice", "long", "undefined", "two"],
+)
+def test_an_orientation_is_one_whole_number(
+    mark: bytes, tag: TagValue, expected: int | None
+) -> None:
+    """Short or long, and behind as many marks of EXIF as a writer put there."""
+    assert read_orientation(mark + b"II*\0\x08\0\0\0" + directory([tag])) == expected
 
 
 @pytest.mark.parametrize("encoding", ["TIFF", "JPEG", "PNG", "WEBP"])
@@ -130,11 +152,38 @@ def test_tags_up_to_the_limit_pass() -> None:
         decode(tiff_of_tags(MAX_TAGS - 8, 1), LIMIT)
 
 
-def test_a_tile_somewhat_larger_than_the_picture_passes() -> None:
-    """Small pictures are written with the tile of large ones."""
-    assert decode(tiff_of_one_tile(16, 1024, 1024), LIMIT).shape == (16, 16, 3)
-    with pytest.raises(ImageCorruptError):
-        decode(tiff_of_one_tile(16, 4096, 2048), LIMIT)
+@pytest.mark.parametrize(
+    ("kind", "count"), [(1, 300_000), (2, 300_000), (UNDEFINED, 300_000), (LONG, 196_608)]
+)
+def test_a_long_profile_and_a_strip_for_each_row_pass(kind: int, count: int) -> None:
+    """Bytes cost what they weigh, a printer's profile say; of numbers the longest picture has three a row."""
+    assert decode(tiff(9, 9, [(65_000, kind, count, 8)], bytes(4 * count)), LIMIT).shape == (
+        9,
+        9,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "fits", "too_large"),
+    [(16, (2048, 2048), (4096, 2048)), (2100, (3072, 3072), (5120, 4096))],
+)
+def test_a_tile_somewhat_larger_than_the_picture_passes(
+    side: int, fits: tuple[int, int], too_large: tuple[int, int]
+) -> None:
+    """Small pictures are written with the tile of large ones, large ones with up to three times their area."""
+    assert decode(tiff_of_one_tile(side, *fits), LIMIT).shape == (side, side, 3)
+    with pytest.raises(ImageCorruptError, match="tiles"):
+        decode(tiff_of_one_tile(side, *too_large), LIMIT)
+
+
+def test_a_tile_whose_size_stands_elsewhere_is_found_there() -> None:
+    """As a number of eight bytes, which has no room in the directory."""
+    tags = [(256, LONG, 1, 16), (257, LONG, 1, 16)]
+    end = 8 + 2 + 12 * 4 + 4
+    tags += [(322, LONG8, 1, end), (323, LONG8, 1, end)]
+    with pytest.raises(ImageCorruptError, match="tiles of 16384 x 16384"):
+        decode(b"II*\0\x08\0\0\0" + directory(tags) + struct.pack("<Q", 16_384), LIMIT)
 
 
 def test_a_tiff_may_point_back_to_its_only_page() -> None:
@@ -155,7 +204,7 @@ def test_scans_up_to_the_limit_pass() -> None:
 def test_what_follows_the_picture_is_nobodys_scans() -> None:
     """Phones append a film, cameras their raw data: random bytes hold a scan's mark every 64 KiB."""
     jpeg = encode(PICTURE, "JPEG")
-    assert decode(jpeg + b"\xff\xda" * (MAX_SCANS + 1), LIMIT).shape == PICTURE.shape
+    assert decode(jpeg + b"\xff\xda\0\2" * (MAX_SCANS + 1), LIMIT).shape == PICTURE.shape
     with pytest.raises(ImageCorruptError, match="scans"):
         decode(jpeg_of_scans(MAX_SCANS + 1) + jpeg, LIMIT)
 
@@ -169,12 +218,55 @@ def test_scans_behind_a_false_end_are_counted() -> None:
         decode(scans[:second] + note + scans[second:], LIMIT)
 
 
+def test_scans_behind_padding_are_counted() -> None:
+    """Any number of bytes may fill the place before a mark."""
+    scans = jpeg_of_scans(MAX_SCANS + 1).replace(b"\xff\xda", b"\xff\xff\xff\xda")
+    with pytest.raises(ImageCorruptError, match="scans"):
+        decode(scans, LIMIT)
+
+
+def _segments(jpeg: bytes, kind: int, contents: list[bytes]) -> bytes:
+    written = [struct.pack(">BBH", 0xFF, kind, 2 + len(c)) + c for c in contents]
+    return jpeg[:20] + b"".join(written) + jpeg[20:]  # after JFIF
+
+
+@pytest.mark.parametrize("kind", [*range(0xE1, 0xF0), 0xFE])
+def test_a_jpeg_with_any_application_s_notes_passes(kind: int) -> None:
+    """Hundreds of segments: a colour profile or a depth map takes one for each 64 KB."""
+    jpeg = encode(PICTURE, "JPEG")
+    found = decode(_segments(jpeg, kind, [b"note"] * 500), LIMIT)
+    np.testing.assert_array_equal(found, decode(jpeg, LIMIT))
+
+
+def test_exif_in_up_to_16_segments_passes() -> None:
+    """A camera's preview may not fit into one."""
+    jpeg, rest = encode(PICTURE, "JPEG"), b"Exif\0\0" + bytes(9)
+    first = _exif(TURNED_LEFT, 0, 0, "<")
+    found = decode(_segments(jpeg, 0xE1, [first] + 15 * [rest]), LIMIT)
+    np.testing.assert_array_equal(found, np.rot90(decode(jpeg, LIMIT), -1))
+    with pytest.raises(ImageCorruptError, match="too much before it"):
+        decode(_segments(jpeg, 0xE1, [first] + 16 * [rest]), LIMIT)
+
+
 def test_restart_marks_and_noise_are_no_scans() -> None:
     """Coded data never hold the mark of a scan."""
     noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), dtype=np.uint8)
     data = encode(noise, "JPEG", quality=98, restart_marker_blocks=1)
     assert data.count(b"\xff\xd0") > MAX_SCANS
     assert decode(data, LIMIT).shape == noise.shape
+
+
+def test_png_chunks_up_to_the_limit_pass() -> None:
+    """Header and end are two of 1024; those that hold pixels do not count, however many there are."""
+    noise = np.random.default_rng(1).integers(0, 256, (160, 150, 3), dtype=np.uint8)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in noise), 0)
+    pixels = [(b"IDAT", rows[start : start + 64]) for start in range(0, len(rows), 64)]
+    assert len(pixels) > 1024
+    few = sum(len(data) < 64 for _, data in pixels)
+    texts = [(b"tEXt", b"note\0" + bytes(100))] * (1024 - 2 - few)
+    np.testing.assert_array_equal(decode(png(150, 160, 8, 2, *texts, *pixels), LIMIT), noise)
+    with pytest.raises(ImageCorruptError, match="chunks"):
+        decode(png(150, 160, 8, 2, *texts, texts[0], *pixels), LIMIT)
 
 
 @pytest.mark.parametrize("depth", [4, 8])
@@ -190,6 +282,40 @@ def test_a_bmp_header_without_compression_passes() -> None:
     pixels = bytes((9, 9, 9, 9, 1, 0, 0, 0))
     assert decode(b"BM" + header + 2 * pixels, LIMIT).shape == (2, 2, 3)
     assert (b"BM" + header + pixels)[30] == 1
+
+
+def test_a_bmp_that_says_where_its_colours_lie_passes() -> None:
+    """Cameras' drivers write 32 bits a pixel so."""
+    sizes = struct.pack("<IiiHHI", 40, 2, 1, 1, 32, 3) + struct.pack("<IiiII", 8, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+    head = b"BM" + struct.pack("<IHHI", 74, 0, 0, 66) + sizes + masks
+    found = decode(head + struct.pack("<II", 0x112233, 0x445566), LIMIT)
+    assert found.tolist() == [[[0x11, 0x22, 0x33], [0x44, 0x55, 0x66]]]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"lossless": True}, {"exif": _exif(1, 0, 0, "<")}], ids=str
+)
+def test_the_size_of_a_webp_is_known_before_it_is_opened(options: dict[str, object]) -> None:
+    """Its canvas would be made at once, as large as its header claims."""
+    data = encode(Image.new("RGB", (300, 1025)), "WEBP", **options)
+    assert webp_size(data) == (300, 1025)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "size"),
+    [
+        (b"VP8X", bytes(4) + b"\x6f\x11\1\x7f\x38\1", (70_000, 80_000)),
+        (b"VP8L", b"/" + (299 | 1024 << 14 | 1 << 28).to_bytes(4, "little"), (300, 1025)),
+        (b"VP8 ", bytes(6) + struct.pack("<HH", 300 | 1 << 14, 1025 | 2 << 14), (300, 1025)),
+    ],
+    ids=["canvas beyond 64 Ki", "alpha's bit", "scale's bits"],
+)
+def test_only_bits_of_the_size_make_a_webp_s_size(
+    kind: bytes, body: bytes, size: tuple[int, int]
+) -> None:
+    """RFC 9649 by hand: three bytes a side of a canvas, 14 bits of one of a picture."""
+    assert webp_size(b"RIFF\0\0\0\0WEBP" + kind + bytes(4) + body) == size
 
 
 @pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])

@@ -31,11 +31,11 @@ def picture(width: int = 640, height: int = 480) -> NDArray[np.uint8]:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("by", [2, 4, 8])
-def test_a_reduced_pixel_is_the_mean_of_those_it_stands_for(by: int) -> None:
-    """Within a grey level or two on average, colour and grey alike."""
+@pytest.mark.parametrize(("by", "progressive"), [(2, False), (4, False), (8, False), (8, True)])
+def test_a_reduced_pixel_is_the_mean_of_those_it_stands_for(by: int, progressive: bool) -> None:
+    """Within a grey level or two on average, colour and grey alike, in whatever order they were sent."""
     for image in (Image.fromarray(picture()), Image.fromarray(picture()).convert("L")):
-        data = encode(image, "JPEG", quality=95, subsampling=0)
+        data = encode(image, "JPEG", quality=95, subsampling=0, progressive=progressive)
         whole = decode(data, LIMIT).astype(float)
         small, shrunk = decode_reduced(data, LIMIT, lambda _: by)
         means = whole.reshape(480 // by, by, 640 // by, by, 3).mean(axis=(1, 3))
