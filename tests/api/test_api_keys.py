@@ -27,7 +27,10 @@ async def test_keys_are_asked_for_where_there_are_some(tmp_path: Path) -> None:
         wrong = await client.post(URL, content=PNG, headers={"X-API-Key": KEY + "x"})
         assert (wrong.status_code, wrong.json()["code"]) == (403, "key_wrong")
         assert KEY not in wrong.text
-        for headers in ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}):
+        basic = await client.post(URL, content=PNG, headers={"Authorization": f"Basic {KEY}"})
+        assert (basic.status_code, basic.json()["code"]) == (401, "key_missing")
+        bearers = (f"Bearer {KEY}", f"bearer {KEY}", f"Bearer  {KEY}")
+        for headers in ({"X-API-Key": KEY}, *({"Authorization": said} for said in bearers)):
             assert (await client.post(URL, content=PNG, headers=headers)).status_code == 200
         for probe in ("/livez", "/readyz", "/metrics"):
             assert (await client.get(probe)).status_code == 200
@@ -47,3 +50,15 @@ async def test_a_key_that_asks_too_often_waits(tmp_path: Path) -> None:
         limited = await service.client.post(URL, content=PNG, headers=headers)
     assert (limited.status_code, limited.json()["code"]) == (429, "rate_limited")
     assert int(limited.headers["retry-after"]) >= 1
+
+
+async def test_a_batch_costs_no_more_than_its_images(tmp_path: Path) -> None:
+    """Two of three: the third is there for the next part."""
+    path = tmp_path / "keys"
+    path.write_text(f"line3:{KEY}\n")
+    settings = Settings(api_keys_file=path, key_rate_per_s=3)
+    async with serving(settings=settings) as service:
+        service.client.headers["X-API-Key"] = KEY
+        files = [("image", ("x.png", PNG))] * 2
+        assert (await service.client.post(BATCH, files=files)).status_code == 200
+        assert (await service.client.post(URL, content=PNG)).status_code == 200

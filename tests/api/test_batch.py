@@ -1,7 +1,10 @@
 """Several images in one request: each is answered for itself, or the call fails whole."""
 
+import json
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from app.api.routes import batch
 from app.settings import Settings
 from tests.conftest import Service, serving
 from tests.fakes import FakeRuntime, encode, grey
+from tests.products import GOOD, NUT, scores
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +34,7 @@ async def test_a_batch_answers_each_image_for_itself() -> None:
         assert [r["status"] for r in results] == [200, 200, 400, 200, 200]
         assert results[2]["code"] == "image_corrupt"
         assert results[2]["result_code"] == 2
+        assert "needed" not in results[2]  # of calibrations only
         scores = [r["score"] for r in results if r["status"] == 200]
         assert scores == pytest.approx([level / 255 for level in levels], abs=1e-4)
         assert {r["part_id"] for r in results if r["status"] == 200} == {"tray 3"}
@@ -138,3 +143,33 @@ async def test_verdicts_that_are_lost_with_their_batch_count_as_none(
     assert f"ssvp_deadline_missed_total {late}.0" in text
     for result in ("OK", "NG"):
         assert f'ssvp_verdicts_total{{product="other",result="{result}"}} 0.0' in text
+
+
+async def test_a_batch_is_written_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dozens of heat maps as text take a while, in which no other request would move."""
+    threads = []
+
+    def watched(work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            threads.append(threading.get_ident())
+            return work(*arguments)
+
+        return noted
+
+    async with serving() as service:
+        monkeypatch.setattr(batch, "_result", watched(batch._result))
+        monkeypatch.setattr(batch, "json", SimpleNamespace(dumps=watched(json.dumps)))
+        answer = await service.client.post(BATCH, files=[("image", ("a.png", PNG))])
+    assert answer.status_code == 200
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_a_batch_with_a_roi_is_not_judged_by_the_whole_images_profile(kept: Service) -> None:
+    """As a single image is not: scores of a part of the picture are other scores."""
+    await kept.client.post(f"{NUT}/calibrate", json=scores(GOOD))
+    for roi, source in (({}, "profile"), ({"roi": "0,0,20,20"}, "bundle")):
+        query = {"product": "metal nut", **roi}
+        files = [("image", ("a.png", PNG))]
+        (found,) = (await kept.client.post(BATCH, params=query, files=files)).json()["results"]
+        assert found["threshold_source"] == source

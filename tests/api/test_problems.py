@@ -52,6 +52,13 @@ async def test_bodies_without_a_picture(
     assert_problem(await service.client.post(URL, content=body), status, code)
 
 
+async def test_a_body_that_is_not_the_form_it_is_called(service: Service) -> None:
+    """The header says what its caller meant to send, so the answer says what is wrong with that."""
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await service.client.post(URL, content=b"just text", headers=headers)
+    assert_problem(answer, 400, "body_unreadable")
+
+
 async def test_parameters(service: Service) -> None:
     """422, naming the parameter."""
     answer = await service.client.post(URL, params={"threshold": "2"}, content=PNG)

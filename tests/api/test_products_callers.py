@@ -29,6 +29,8 @@ pytestmark = pytest.mark.anyio
         ({"origin": "http://ssvp", "sec-fetch-site": "cross-site"}, 403),
         ({"origin": "http://ssvp", "sec-fetch-site": "same-site"}, 403),
         ({"origin": "http://ssvp"}, 200),
+        ({"origin": "http://ssvp", "host": "SSVP"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
         ({"origin": "https://proxy", "sec-fetch-site": "same-origin"}, 200),
         ({}, 200),
     ],
@@ -88,6 +90,15 @@ async def test_a_name_of_nothing_but_blanks_is_refused(kept: Service) -> None:
         url = f"/v1/products/{quote(2 * blank)}/calibrate"
         answer = await kept.client.post(url, json=scores(GOOD))
         assert (answer.status_code, answer.json()["code"]) == (422, "parameter_invalid"), url
+
+
+@pytest.mark.parametrize(("length", "status"), [(128, 200), (129, 422)])
+async def test_a_products_name_has_128_characters_at_most(
+    kept: Service, length: int, status: int
+) -> None:
+    """In the path as in the query."""
+    url = f"/v1/products/{'x' * length}/calibrate"
+    assert (await kept.client.post(url, json=scores(GOOD))).status_code == status
 
 
 @pytest.mark.parametrize("name", ["other", "%20Other"])

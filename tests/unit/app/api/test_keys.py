@@ -53,6 +53,8 @@ def test_without_a_file_everybody_may_ask() -> None:
     [
         ("line3 no-colon-in-this-line", "line 1"),
         ("a:0123456789abcdef\nb:short", "line 2"),
+        ("a:0123456789abcdef\nb:fifteen-letters", "line 2"),
+        (":0123456789abcdef", "line 1"),
         ("a:0123456789abcdef\nb:0123456789abcdef", "twice"),
         ("a:0123456789abcdef\na:fedcba9876543210", "twice"),
         ("# nothing", "no key"),
@@ -68,6 +70,35 @@ def test_a_file_that_makes_no_sense_stops_the_start(
     with pytest.raises(StartError, match=complaint) as raised:
         ApiKeys(path)
     assert "0123456789abcdef" not in str(raised.value)
+
+
+def test_a_file_that_is_no_text_stops_the_start(tmp_path: Path) -> None:
+    """In one line, not with a traceback."""
+    path = tmp_path / "keys"
+    path.write_bytes(b"# T\xfcr\nline3:0123456789abcdef")
+    with pytest.raises(StartError, match="cannot be read"):
+        ApiKeys(path)
+
+
+def test_comments_may_be_indented_and_keys_hold_colons(tmp_path: Path) -> None:
+    """The name ends at the first colon."""
+    path = tmp_path / "keys"
+    path.write_text(f"  # line: {MES}\nline3:{LINE3}:x\n")
+    assert ApiKeys(path).identify([f"{LINE3}:x"]) == "line3"
+    with pytest.raises(KeyWrongError):
+        ApiKeys(path).identify([MES])
+
+
+def test_a_night_without_parts_saves_nothing_up(path: Path) -> None:
+    """The burst is one second's, however long a line stood still."""
+    now = [0.0]
+    keys = ApiKeys(path, rate_per_s=2, clock=lambda: now[0])
+    keys.admit("line3")
+    now[0] += 3600
+    for _ in range(2):
+        keys.admit("line3")
+    with pytest.raises(RateLimitError):
+        keys.admit("line3")
 
 
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
@@ -111,8 +142,9 @@ def test_a_batch_larger_than_the_burst_is_paid_for_afterwards(path: Path, rate: 
     keys = ApiKeys(path, rate_per_s=rate, clock=lambda: now[0])
     keys.admit("line3")
     keys.spend_more("line3", 19)
-    with pytest.raises(RateLimitError):
+    with pytest.raises(RateLimitError) as raised:
         keys.admit("line3")
+    assert raised.value.retry_after_s == 20 / rate
     now[0] += 20 / rate
     keys.admit("line3")
 

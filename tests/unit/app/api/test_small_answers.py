@@ -97,9 +97,16 @@ def test_a_line_by_hand() -> None:
 
 def test_close_to_the_threshold_numbers_keep_agreeing_with_the_result() -> None:
     """What four decimals would blur has ten."""
-    found = _plc_rules(small_answer(_answer(0.50004, 0.50005), Echo("plc")))
-    assert found["result"] == "OK"
-    assert found["score"] < found["threshold"]
+    for score, threshold in ((0.50004, 0.50005), (0.5000000001, 0.5000000002)):
+        found = _plc_rules(small_answer(_answer(score, threshold), Echo("plc")))
+        assert found["result"] == "OK"
+        assert found["score"] < found["threshold"]
+
+
+def test_an_error_says_how_long_it_took_in_milliseconds() -> None:
+    """As a verdict does."""
+    problem = describe(QueueFullError("full"), "r")
+    assert _plc_rules(small_problem(problem, Echo("plc"), 1.25))["total_ms"] == 1250.0
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,10 @@ def test_close_to_the_threshold_numbers_keep_agreeing_with_the_result() -> None:
         ([("profile", "line"), ("sequence", 7)], Echo("line", "", 7)),
         ([("profile", "line"), ("sequence", "17".zfill(20))], Echo("line", "", 17)),
         ([("profile", ["plc"]), ("sequence", 1e3), ("part_id", {})], Echo()),
+        ([("profile", "plc"), ("sequence", "-3")], Echo("plc", "", -3)),
+        ([("sequence", str(-(2**63)))], Echo("full", "", -(2**63))),
+        ([("sequence", str(2**63 - 1))], Echo("full", "", 2**63 - 1)),
+        ([("sequence", str(2**63))], Echo()),
         ([("sequence", "9" * 19), ("part_id", "p" * 300)], Echo("full", "p" * 128, 0)),
     ],
 )

@@ -1,0 +1,51 @@
+"""Values of parameters at the edge of their ranges: taken as they are, or refused by name."""
+
+import pytest
+
+from app.api.forms import read_as
+from app.api.schemas import DetectParameters
+from app.engine.geometry import Box
+from app.errors import ParameterError
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "value"),
+    [
+        ("threshold", "0", 0.0),
+        ("threshold", "1", 1.0),
+        ("threshold", "1.", 1.0),
+        ("threshold", "5E-1", 0.5),
+        ("threshold", "0.05e+1", 0.5),
+        ("threshold", "0.5".ljust(64, "0"), 0.5),
+        ("sequence", "17".zfill(20), 17),
+        ("product", "x" * 128, "x" * 128),
+        ("product", "  nut ", "nut"),
+        ("part_id", "x" * 128, "x" * 128),
+        ("image_path", "x" * 1024, "x" * 1024),
+        ("roi", "12000,9000,10000,8000", Box(12000, 9000, 10000, 8000)),
+        ("heatmap_size", "16", 16),
+        ("heatmap_size", "4096", 4096),
+        ("deadline_ms", "1", 1),
+        ("deadline_ms", "3600000", 3_600_000),
+    ],
+)
+def test_the_last_value_that_is_allowed_is_taken(name: str, sent: str, value: object) -> None:
+    """Ranges end where they are documented to, and numbers are read as callers write them."""
+    assert getattr(read_as(DetectParameters, [(name, sent)]), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("threshold", "0.5".ljust(65, "0")),
+        ("sequence", 17.0),
+        ("image_path", "x" * 1025),
+        ("heatmap_size", "15"),
+        ("heatmap_size", "4097"),
+        ("sequence", str(-(2**63) - 1)),
+    ],
+)
+def test_the_first_value_that_is_not_allowed_is_refused(name: str, sent: object) -> None:
+    """By name; a sequence of 17.0 is no counter's."""
+    with pytest.raises(ParameterError, match=f"^{name}"):
+        read_as(DetectParameters, [(name, sent)])
