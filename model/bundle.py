@@ -180,7 +180,8 @@ def _read_manifest(path: Path) -> Manifest:
             )
         config = SSVPConfig.from_dict(values.pop("config"))
         golden = GoldenRecord(**values.pop("golden"))
-        manifest = Manifest(config=config, golden=golden, **values)
+        files = dict(values.pop("files"))
+        manifest = Manifest(config=config, golden=golden, files=files, **values)
         _check_ranges(manifest)
         return manifest
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -25,9 +25,13 @@ def open_curves(run: Path, step: int) -> Iterator[Curves]:
     """Open a run's curves to go on after `step`; lines of later steps, lost by a stop, are dropped."""
     path = run / CURVES_FILE
     kept = _lines_until(path, step)
-    with path.open("w", newline="") as stream:
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerows(kept)
+        stream.flush()
+        # Now, not after the next step: a run that is killed before it keeps its earlier lines.
+        partial.replace(path)
 
         def write(step: int, values: Mapping[str, float]) -> None:
             if stream.tell() == 0:
@@ -42,5 +46,6 @@ def _lines_until(path: Path, step: int) -> list[list[str]]:
     if step == 0 or not path.exists():
         return []
     with path.open(newline="") as stream:
-        heading, *lines = list(csv.reader(stream)) or [[]]
-    return [heading, *(line for line in lines if line and int(line[0]) <= step)]
+        lines = list(csv.reader(stream))
+    # The heading, if there is one, and what was saved.
+    return lines[:1] + [line for line in lines[1:] if line and int(line[0]) <= step]

@@ -3,13 +3,16 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.bundle import (
+    DINO_FILE,
     MANIFEST_FILE,
+    SHIPPED,
     BundleError,
     BundleHashError,
     BundleMissingError,
@@ -58,6 +61,24 @@ def test_a_written_bundle_is_read_back(folder: Path) -> None:
     assert bundle.manifest.config == TINY_VIT
     assert bundle.manifest.golden.score == 0.7
     assert bundle.file(FILES[0]).read_bytes() == FILES[0].encode()
+    assert bundle.digest == sha256(folder / MANIFEST_FILE)
+
+
+def test_a_model_without_a_dino_tower_has_no_file_of_it() -> None:
+    """One file less is asked for, so that its bundle is whole without."""
+    alone = files_of(replace(TINY_VIT, fusion="none"))
+    assert [name for name in FILES if name not in alone] == [DINO_FILE]
+
+
+def test_a_folder_of_ones_own_comes_before_a_shipped_bundle_of_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named as a shipped one is, the folder at hand is taken; one that holds no bundle is passed over."""
+    monkeypatch.chdir(folder.parent)
+    Path("ssvp-nano").mkdir()
+    assert find_bundle("ssvp-nano") == SHIPPED / "ssvp-nano"
+    shutil.copytree(folder, "ssvp-nano", dirs_exist_ok=True)
+    assert find_bundle("ssvp-nano") == Path("ssvp-nano")
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -101,6 +122,10 @@ def _edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda v: v.update(default_threshold=50), "default_threshold"),
         (lambda v: v.update(map_threshold=float("nan")), "map_threshold"),
         (lambda v: v["golden"].update(tolerance=-1), "tolerance"),
+        (lambda v: v["golden"].update(score=1.1), "golden.score"),
+        (lambda v: v.update(schema_version=0), "schema version 0"),
+        (lambda v: v.update(files=[]), "no hash of"),
+        (lambda v: v.update(files=None), "bundle.json cannot be read"),
     ],
 )
 def test_a_strange_manifest_is_refused(
@@ -110,6 +135,13 @@ def test_a_strange_manifest_is_refused(
     _edit(folder, change)
     with pytest.raises(BundleSchemaError, match=word):
         read_bundle(str(folder))
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_threshold_at_either_end_is_accepted(folder: Path, value: int) -> None:
+    """A bundle may call everything anomalous, or nothing but certainty."""
+    _edit(folder, lambda v: v.update(default_threshold=value, map_threshold=value))
+    assert read_bundle(str(folder)).manifest.default_threshold == value
 
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "null", '"text"'])

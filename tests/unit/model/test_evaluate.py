@@ -58,6 +58,7 @@ def test_report_holds_figures_per_category_and_defect() -> None:
     assert nut.pixel_auroc == pytest.approx((192 + 16) / 224)
     assert nut.pixel_ap == pytest.approx(0.5)
     assert nut.pro == pytest.approx((0.5 * 32 / 224 + 0.3 - 32 / 224) / 0.3)
+    assert np.isnan(nut.pro_200_steps)  # all thresholds below 1 are one point of the curve
     assert nut.defects["scratch"].image_auroc == pytest.approx(0.5)
     assert nut.defects["dent"].image_auroc == pytest.approx(1.0)
     assert nut.defects["dent"].pixel_auroc == pytest.approx(1.0)
@@ -95,15 +96,15 @@ def test_an_unknown_mask_leaves_pixel_figures_undefined() -> None:
 
 def test_a_missing_mask_among_others_is_left_out_and_counted() -> None:
     """Data sets hold a few: the rest of their kind is measured, its own pixels count neither way."""
-    unmarked = replace(_sample("nut", "dent", 200), mask=None)
+    unmarked = [replace(_sample("nut", "dent", 200), mask=None)] * 2
     marked = [_sample("nut", None, 10), _sample("nut", "dent", 90)]
     expected = measure(marked, _brightness_scorer)
-    report = measure([*marked, unmarked], _brightness_scorer)
+    report = measure([*marked, *unmarked], _brightness_scorer)
     assert report.categories["nut"].pixel_auroc == expected.categories["nut"].pixel_auroc
     assert report.categories["nut"].pro == expected.categories["nut"].pro
-    assert report.categories["nut"].defects["dent"].images == 2
-    assert (report.unmarked, expected.unmarked) == (1, 0)
-    assert "leave out 1" in unmarked_note(report)
+    assert report.categories["nut"].defects["dent"].images == 3
+    assert (report.unmarked, expected.unmarked) == (2, 0)
+    assert "leave out 2" in unmarked_note(report)
     assert not unmarked_note(expected)
 
 
@@ -115,3 +116,26 @@ def test_mask_is_resized_without_new_values() -> None:
     assert resized.dtype == np.bool_
     assert resized.sum() == 6
     assert resized[:2, 3:6].all()
+
+
+def test_good_parts_alone_have_no_figures() -> None:
+    """A folder without a defect is counted, warns of nothing, and every mean is undefined."""
+    report = measure([_sample("nut", None, 10), _sample("nut", None, 20)], _brightness_scorer)
+    assert report.images == 2
+    assert all(np.isnan(v) for v in asdict(report.macro).values())
+
+
+def test_a_report_is_in_alphabetical_order_and_knows_its_longest_side() -> None:
+    """Whatever comes first is not listed first; maps of any shape say at what size they were measured."""
+    shapes = {"tile": (2, 9), "nut": (7, 3)}
+
+    def score(samples: Sequence[Sample]) -> list[ScoredImage]:
+        return [ScoredImage(0.5, np.zeros(shapes[s.category], np.float32)) for s in samples]
+
+    samples = [_sample(c, d, 10) for c in shapes for d in ("scratch", "dent")]
+    watched: list[str] = []
+    report = measure(samples, score, watch=lambda sample, _: watched.append(sample.category))
+    assert list(report.categories) == ["nut", "tile"]
+    assert list(report.categories["nut"].defects) == ["dent", "scratch"]
+    assert report.map_size_px == 9
+    assert watched == ["tile", "tile", "nut", "nut"]

@@ -1,11 +1,18 @@
 """Metrics against hand-computed values."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from model.metrics import auroc, best_balanced_threshold, best_f1_threshold
+from model.metrics import (
+    auroc,
+    average_precision,
+    best_balanced_threshold,
+    best_f1_threshold,
+    f1_max,
+)
 
 
 def test_auroc_is_the_share_of_rightly_ordered_pairs() -> None:
@@ -17,9 +24,20 @@ def test_auroc_is_the_share_of_rightly_ordered_pairs() -> None:
     assert auroc(label, score) == pytest.approx(expected)
 
 
-def test_auroc_of_one_class_is_undefined() -> None:
-    """Without normal or without anomalous images there is no ROC curve."""
-    assert math.isnan(auroc(np.array([True, True]), np.array([0.1, 0.2], dtype=np.float32)))
+@pytest.mark.parametrize("anomalous", [True, False])
+@pytest.mark.parametrize("figure", [auroc, average_precision, f1_max])
+def test_a_figure_of_one_class_is_undefined(
+    figure: Callable[..., float], *, anomalous: bool
+) -> None:
+    """Without normal or without anomalous images nothing can be told apart: no 0 and no 1 is made up."""
+    assert math.isnan(figure(np.array([anomalous] * 2), np.array([0.1, 0.2], dtype=np.float32)))
+
+
+def test_f1_max_is_that_of_the_best_threshold_however_low_it_is() -> None:
+    """By hand: two of five defects above all but two of twenty good parts, 2 * 2 / (4 + 5)."""
+    score = np.array([0.9] * 4 + [0.5] * 18 + [0.1] * 3, dtype=np.float32)
+    label = np.array([True] * 2 + [False] * 20 + [True] * 3)
+    assert f1_max(label, score) == pytest.approx(4 / 9)
 
 
 def test_balanced_threshold_separates_what_can_be_separated() -> None:
@@ -27,6 +45,13 @@ def test_balanced_threshold_separates_what_can_be_separated() -> None:
     label = np.array([False, False, True, True])
     score = np.array([0.1, 0.3, 0.5, 0.9], dtype=np.float32)
     assert best_balanced_threshold(label, score) == pytest.approx(0.4)
+
+
+def test_balanced_threshold_weighs_false_alarms_against_misses() -> None:
+    """One defect missed costs less than two of three good parts refused."""
+    label = np.array([True, False, False, False, True, True])
+    score = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.8], dtype=np.float32)
+    assert best_balanced_threshold(label, score) == pytest.approx(0.5)
 
 
 def test_balanced_threshold_is_a_score_even_where_none_is_better_than_chance() -> None:

@@ -146,10 +146,11 @@ def test_pixels_that_touch_at_a_corner_are_one_region() -> None:
 
 
 def test_a_perfect_map_has_perfect_figures_and_one_class_none() -> None:
-    """A map that is its mask scores 1 everywhere; without defective pixels nothing is defined."""
+    """A map that is its mask scores 1 everywhere; without pixels of either kind nothing is defined."""
     mask = np.zeros((8, 8), dtype=np.bool_)
     mask[2:4, 2:4] = True
     found = pixel_figures([mask.astype(np.float32)], [mask])
     assert (found.auroc, found.ap, found.pro) == (1.0, 1.0, 1.0)
-    empty = pixel_figures([np.ones((8, 8), dtype=np.float32)], [np.zeros((8, 8), dtype=np.bool_)])
-    assert np.isnan([empty.auroc, empty.ap, empty.pro, empty.pro_200_steps]).all()
+    for one_class in (np.zeros_like(mask), np.ones_like(mask)):
+        none = pixel_figures([np.ones((8, 8), dtype=np.float32)], [one_class])
+        assert np.isnan([none.auroc, none.ap, none.pro, none.pro_200_steps]).all()

@@ -19,7 +19,9 @@ def _picture(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-@pytest.mark.parametrize(("height", "width"), [(120, 400), (40, 30), (1, 1), (256, 256)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(120, 400), (40, 30), (1, 1), (256, 256), (90, 56), (56, 90)]
+)
 def test_preprocess_agrees_with_pillows_bicubic(height: int, width: int) -> None:
     """Each tower's input is Pillow's antialiased bicubic squash of the original pixels."""
     picture = _picture(height, width)
@@ -56,6 +58,17 @@ def test_pinned_images_are_the_same_and_without_a_gpu_where_they_were() -> None:
         assert torch.equal(pinned.clip, images.clip)
         assert torch.equal(pinned.dino, images.dino)
         assert (pinned.clip is pinned.dino) == (images.clip is images.dino)
+
+
+def test_images_of_both_towers_go_to_the_device_once_where_they_are_one() -> None:
+    """Each tower gets its own pixels there; what was shared still is."""
+    device = torch.device("meta")  # has shapes alone, and is not where the images are
+    for config in (TINY_VIT, SSVP_NANO):
+        images = preprocess(_picture(80, 60), config)
+        there = images.to(device)
+        assert there.clip.device == there.dino.device == device
+        assert (there.clip.shape, there.dino.shape) == (images.clip.shape, images.dino.shape)
+        assert (there.clip is there.dino) == (images.clip is images.dino)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (1, 4, 4, 3)])

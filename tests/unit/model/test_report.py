@@ -13,7 +13,16 @@ from PIL import Image
 from model.evaluate import Report, ScoredImage, measure
 from model.pictures import HEIGHT_PX, WIDTH_LIMIT_PX, Gallery, draw_panel
 from model.reference import best_of_others, paper_figures, paper_figures_of_class
-from model.report import About, cautions, save_report, seen_note, table
+from model.report import (
+    NOTES,
+    PAPER_SOURCE,
+    SHORT_COLUMNS,
+    About,
+    cautions,
+    save_report,
+    seen_note,
+    table,
+)
 from model.types import Sample
 
 
@@ -65,7 +74,14 @@ def test_markdown_is_a_table_with_every_category_and_defect(report: Report, tmp_
     assert rows[2].startswith("| metal_nut | all | 2 | 1.000 | 1.000 | 1.000 | 0.929 | 0.500 |")
     assert rows[3].startswith("|  | dent | 1 | 1.000 |")
     assert rows[4].startswith("| tile | all | 1 | - |")
+    assert rows[5] == "| mean | all | 3 | 1.000 | 1.000 | 1.000 | 0.929 | 0.500 | 0.762 | - |"
+    assert rows[6].startswith("| mean | per defect |  |  |  |  | 1.000 |  |")
+    assert len(rows) == 7
     assert len({row.count("|") for row in rows}) == 1
+    assert rows[0].endswith(
+        "| image AUROC | F1-max | AP | pixel AUROC | pixel AP | PRO | PRO, 200 steps |"
+    )
+    assert lines[-1] == NOTES
 
 
 def test_the_papers_figures_stand_beside_a_known_set(report: Report, tmp_path: Path) -> None:
@@ -85,10 +101,16 @@ def test_the_papers_figures_stand_beside_a_known_set(report: Report, tmp_path: P
         "0.890",
         "",
     )
+    best = {k: f"{v:.3f}" for k, v in best_of_others("mvtec").items()}
+    short = table(report, about, SHORT_COLUMNS)[-1]
+    assert short == ("", "best other, paper", "", *(best[c] for c in SHORT_COLUMNS))
     save_report(report, about, tmp_path)
     paper = json.loads((tmp_path / "report.json").read_text())["paper"]
     assert paper["SSVP"]["pro"] == 0.89
     assert paper["categories"]["metal_nut"]["image_auroc"] == 0.788
+    assert None not in paper["categories"].values()
+    assert paper["best_other"] == best_of_others("mvtec")
+    assert paper["source"] == PAPER_SOURCE
     assert "arXiv 2601.09147v2" in (tmp_path / "report.md").read_text()
 
 
@@ -107,6 +129,24 @@ def test_a_full_set_needs_no_caution(report: Report) -> None:
     nut = replace(report.categories["metal_nut"], normal=962, anomalous=1200)
     assert cautions(replace(report, categories={"nut": nut}), "visa") == []
     assert cautions(report, "parts") == []
+
+
+def test_a_set_measured_in_one_of_several_ways_needs_no_caution(report: Report) -> None:
+    """RSDD's Type-I alone is what some measure; any other number is held against all of them by name."""
+    rail = replace(report.categories["metal_nut"], normal=0, anomalous=67)
+    of_one_type = replace(report, categories={"type-i": rail})
+    doubts = cautions(of_one_type, "rsdd")
+    assert not any(c.startswith("Measured here") for c in doubts)
+    first, *others = cautions(report, "rsdd")
+    assert others == doubts
+    assert "not 0 + 195 (originals of both types) or 0 + 67 (originals of Type-I) or" in first
+
+
+def test_the_report_counts_images_that_pixel_figures_leave_out(tmp_path: Path) -> None:
+    """Whoever reads the file learns it as well as whoever saw the terminal."""
+    unmarked = replace(_sample("nut", "dent", 200), mask=None)
+    save_report(measure([unmarked], _score), About("nano 1.0", "parts"), tmp_path)
+    assert "leave out 1 anomalous without a mask." in (tmp_path / "report.md").read_text()
 
 
 def test_reference_figures_are_those_of_the_tables() -> None:

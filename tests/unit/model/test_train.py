@@ -171,6 +171,8 @@ def test_towers_of_a_run_folder_are_those_it_was_trained_on(tmp_path: Path) -> N
             (folder / "clip.safetensors").write_bytes(text)
     for source in (old, new, new):
         checkpoint.share_towers(source, target)
+    assert [f.name for f in target.iterdir()] == ["clip.safetensors"]  # nothing is left half made
+    assert not (target / "clip.safetensors").is_symlink()  # the source may be deleted
     assert (target / "clip.safetensors").read_bytes() == b"new"
     assert (old / "clip.safetensors").read_bytes() == b"old"
 

@@ -3,14 +3,15 @@
 import numpy as np
 import torch
 
+from model.backbones.features import TowerFeatures
 from model.ssvp.rarity import (
-    NEIGHBOURS,
     RIDGE,
     RarityExperts,
     isolation_map,
     mahalanobis_map,
     neighbour_mask,
     newton_schulz_inverse,
+    paired_levels,
 )
 
 INVERSE_ERROR = 1e-3  # fp32, fixed number of steps, condition number up to 20 K + 1
@@ -33,7 +34,7 @@ def test_mahalanobis_map_equals_numpys() -> None:
     for image in range(2):
         centred = tokens[image] - tokens[image].mean(axis=0)
         covariance = centred.T @ centred / 64
-        covariance += (RIDGE * np.trace(covariance) / 6 + 1e-6) * np.eye(6)
+        covariance += (0.05 * np.trace(covariance) / 6 + 1e-6) * np.eye(6)
         squared = np.einsum("nk,kl,nl->n", centred, np.linalg.inv(covariance), centred)
         np.testing.assert_allclose(found[image], np.sqrt(squared / 6), rtol=1e-3, atol=1e-3)
 
@@ -51,7 +52,7 @@ def test_isolation_map_equals_a_loop_over_patches() -> None:
             for m in range(grid * grid)
             if max(abs(n // grid - m // grid), abs(n % grid - m % grid)) > 1
         ]
-        expected = 1.0 - np.mean(sorted(others)[-NEIGHBOURS:])
+        expected = 1.0 - np.mean(sorted(others)[-5:])
         assert abs(found[n] - expected) < 1e-5
 
 
@@ -73,3 +74,37 @@ def test_experts_answer_probabilities_for_a_uniform_image() -> None:
     assert probability.shape == (2, 16, 2)
     assert bool(((probability > 0) & (probability < 1)).all())
     assert all(torch.isfinite(p.grad).all() for p in experts.parameters() if p.grad is not None)
+
+
+@torch.no_grad()
+def test_log_odds_are_the_sum_of_what_each_level_reads() -> None:
+    """Both distances, each beside its own standing in the image, and the token: level by level, by hand."""
+    torch.manual_seed(0)
+    experts = RarityExperts((4, 6), width=3, grid=4)
+    levels = (torch.randn(2, 16, 4), torch.randn(2, 16, 6))
+    expected = torch.zeros(2, 16, 2)
+    for project, read, tokens in zip(experts.project, experts.read, levels, strict=True):
+        own = project(tokens)
+        facts = []
+        for distance in (mahalanobis_map(own), isolation_map(own, neighbour_mask(4, 1))):
+            mean = distance.mean(dim=1, keepdim=True)
+            spread = (distance.var(dim=1, keepdim=True, correction=0) + 1e-6).sqrt()
+            facts += [
+                distance,
+                (distance - mean) / spread,
+                0 * distance + mean,
+                0 * distance + spread,
+            ]
+        centred = own - own.mean(dim=-1, keepdim=True)
+        token = centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+        expected += read(torch.cat([torch.stack(facts, dim=-1), token], dim=-1))
+    torch.testing.assert_close(experts.logits(levels), expected, atol=1e-4, rtol=0.0)
+
+
+def test_tokens_of_both_towers_stand_side_by_side_in_full_precision() -> None:
+    """CLIP's first, as the learned weights expect them; half precision would not bear the inverses."""
+    clip = TowerFeatures(torch.zeros(1, 2), (torch.ones(1, 4, 2).half(),))
+    dino = TowerFeatures(torch.zeros(1, 3), (torch.zeros(1, 4, 3).half(),))
+    (level,) = paired_levels(clip, dino)
+    assert level.dtype == torch.float32
+    assert level[0, 0].tolist() == [1, 1, 0, 0, 0]

@@ -70,17 +70,15 @@ def test_anomaly_moe_equals_eqs_15_to_17_in_numpy() -> None:
 @torch.no_grad()
 def test_local_gates_start_open() -> None:
     """P_map does not start halved: each gate's bias starts at +3 (D4)."""
-    moe = AnomalyMoE(width=8, levels=1, extra_experts=0)
-    maps = torch.ones(1, 1, 4)
+    moe = AnomalyMoE(width=8, levels=1, extra_experts=2)
+    maps = torch.ones(1, 3, 4)
     found = moe(torch.zeros(1, 8), (torch.zeros(1, 4, 8),), maps)
     np.testing.assert_allclose(found.numpy(), _sigmoid(np.array(3.0)), atol=FLOAT_NOISE)
 
 
-def _vtam(topk: int = 1, gamma: float = 0.5) -> VTAM:
+def _vtam(topk: int = 1, gamma: float = 0.5, extra: int = 0, *, gated: bool = True) -> VTAM:
     torch.manual_seed(0)
-    return VTAM(
-        8, 2, normal_prompts=3, extra_experts=0, local_topk=topk, gamma=gamma, temperature=0.07
-    )
+    return VTAM(8, 2, 3, extra, local_topk=topk, gamma=gamma, temperature=0.07, gated=gated)
 
 
 @torch.no_grad()
@@ -100,6 +98,25 @@ def test_expert_maps_are_softmax_of_cosines() -> None:
             np.testing.assert_allclose(
                 found.expert_maps[b, level].numpy(), expected, atol=FLOAT_NOISE
             )
+
+
+@torch.no_grad()
+def test_without_gates_the_map_is_the_mean_of_all_experts() -> None:
+    """Levels first, then the maps from outside; each counts the same (table 3's row without AnomalyMoE)."""
+    text, v_local = torch.randn(2, 6, 8), (torch.randn(2, 9, 8), torch.randn(2, 9, 8))
+    extra_maps = torch.rand(2, 9, 1)
+    found = _vtam(extra=1, gated=False)(torch.randn(2, 8), v_local, text, extra_maps)
+    assert torch.equal(found.expert_maps[:, 2], extra_maps[..., 0])
+    torch.testing.assert_close(found.grid_map, found.expert_maps.mean(dim=1))
+
+
+@torch.no_grad()
+def test_global_score_is_the_class_tokens_probability() -> None:
+    """S_global is what a patch with the class token's vector would get, whatever the patches say (eq. 13)."""
+    text, v_global = torch.randn(2, 6, 8), torch.randn(2, 8)
+    v_local = (v_global[:, None].expand(2, 9, 8), torch.randn(2, 9, 8))
+    found = _vtam()(v_global, v_local, text, None)
+    torch.testing.assert_close(found.score_global, found.expert_maps[:, 0, 0])
 
 
 @torch.no_grad()
