@@ -68,6 +68,9 @@ async def test_a_flood_after_a_refusal_ends_the_connection(monkeypatch: pytest.M
     async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
         await caller.send(b"no HTTP\r\n\r\n")
         assert (await caller.answer()).status == 400
+        await caller.send(b"x" * (limits.LINGER_BYTES // 2))
+        await asyncio.sleep(0.1)
+        assert server.server_state.connections  # who is sending still may read why
         await caller.send(b"x" * (limits.LINGER_BYTES + 2 * LARGEST_READ))
         await until(lambda: not server.server_state.connections)
 
@@ -223,15 +226,6 @@ async def test_stray_bytes_without_end_are_no_request() -> None:
         assert await caller.rest() == b""
 
 
-async def test_line_ends_do_not_keep_a_connection_for_ever() -> None:
-    """The keep-alive time runs on."""
-    async with listening(FakeRuntime(), keep_alive_s=1) as (_, port), calling(port) as caller:
-        await caller.send(inspection())
-        assert (await caller.answer()).status == 200
-        await caller.send(b"\r\n")
-        assert await caller.rest() == b""
-
-
 @pytest.mark.parametrize(
     "fields",
     [b"X-Long: " + b"x" * 120_000, b"\r\n".join([b"X-Many: 1"] * 12_000)],
@@ -259,6 +253,17 @@ async def test_a_long_target_is_refused() -> None:
     async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
         await caller.send(b"GET /livez?" + b"x" * 120_000 + b" HTTP/1.1\r\n\r\n")
         assert (await caller.answer()).status == 431
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 431)], ids=["most", "one more"])
+async def test_headers_may_have_64_kib_and_no_byte_more(more: int, status: int) -> None:
+    """The target, and of each field its name, its value, colon, blank and line end."""
+    lines = [b"Host: line", *[b"X-%04d: 1" % n for n in range(4000)]]
+    left = MAX_HEADER_BYTES - len(b"/livez") - sum(len(line) + 2 for line in lines)
+    lines.append(b"X: " + b"x" * (left + more - len(b"X: \r\n")))
+    async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
+        await caller.send(b"\r\n".join([b"GET /livez HTTP/1.1", *lines, b"", b""]))
+        assert (await caller.answer()).status == status
 
 
 async def test_headers_in_many_writes_are_fine() -> None:

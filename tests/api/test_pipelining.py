@@ -40,6 +40,18 @@ async def test_a_caller_who_hangs_up_takes_its_running_request_along() -> None:
         await until(lambda: engine.snapshot().inflight == 0)
 
 
+async def test_a_caller_who_hangs_up_after_an_answer_takes_the_next_request_along() -> None:
+    """That one runs by then; it is neither the first nor the last of those that were sent."""
+    runtime = FakeRuntime()
+    async with listening(runtime) as (engine, port):
+        runtime.on_predict = runtime.gate.clear  # one batch passes
+        async with calling(port) as caller:
+            await caller.send(inspection() + _within(3_600_000) + inspection())
+            await until(lambda: runtime.calls == 3)  # the golden image was the first
+            assert engine.snapshot().inflight == 1
+        await until(lambda: engine.snapshot().inflight == 0)
+
+
 async def test_as_many_requests_as_may_wait_are_answered() -> None:
     """The connection goes on after them."""
     async with listening(FakeRuntime()) as (_, port), calling(port) as caller:

@@ -55,6 +55,20 @@ async def test_an_answer_that_is_read_in_drops_does_not_stay(
         assert "bytes of its answer were read" in caplog.text
 
 
+async def test_a_caller_who_has_read_a_large_answer_keeps_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock for reading it stops at its end."""
+    monkeypatch.setattr(unread, "UNREAD_FOR_S", 0.5)
+    monkeypatch.setattr(unread, "LEAST_READ_BYTES", 1)
+    async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
+        await caller.send(_large_heatmap())
+        assert (await caller.answer()).status == 200
+        await asyncio.sleep(1.3)  # time for two looks
+        await caller.send(inspection())
+        assert (await caller.answer()).status == 200
+
+
 async def test_answers_that_hold_too_much_together_end_with_the_longest_unread(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -73,6 +87,35 @@ async def test_answers_that_hold_too_much_together_end_with_the_longest_unread(
         assert (await second.answer()).status == 200
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await first.answer()
+
+
+async def test_some_large_answers_may_be_read_late(caplog: pytest.LogCaptureFixture) -> None:
+    """What they may hold together goes by the largest body; two heat maps are not too much."""
+    async with (
+        serving_until_it_ends(FakeRuntime()) as (server, _, port),
+        calling(port) as first,
+        calling(port) as second,
+    ):
+        await first.send(_large_heatmap())
+        await until(lambda: _has_unread(server))
+        await second.send(_large_heatmap())
+        assert (await second.answer()).status == 200
+        assert (await first.answer()).status == 200
+        assert "a connection ends" not in caplog.text
+
+
+async def test_an_unread_answer_whose_caller_hangs_up_counts_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its memory is free already; the log blames nobody."""
+    monkeypatch.setattr("app.http.server.UNREAD_ANSWERS", 0)
+    async with serving_until_it_ends(FakeRuntime()) as (server, _, port):
+        for _ in range(2):
+            async with calling(port) as leaver:
+                await leaver.send(_large_heatmap())
+                await until(lambda: _has_unread(server))
+            await until(lambda: not server.server_state.connections)
+    assert "a connection ends" not in caplog.text
 
 
 async def test_a_request_behind_an_unread_answer_waits() -> None:

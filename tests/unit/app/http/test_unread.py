@@ -70,6 +70,19 @@ async def test_an_answer_that_has_been_read_counts_no_more() -> None:
     assert (read.ended, next_one.ended) == (False, False)
 
 
+async def test_an_answer_that_has_been_read_is_looked_at_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its connection waits for the next part, in which time nothing is read."""
+    monkeypatch.setattr(unread, "UNREAD_FOR_S", 0.001)
+    answers, read, next_one = UnreadAnswers(10**12), FakeConnection(90), FakeConnection(90)
+    answers.watch(read)
+    answers.forget(read)
+    answers.watch(next_one)
+    await until(lambda: next_one.ended)
+    assert not read.ended
+
+
 async def test_an_answer_ends_when_too_little_of_it_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
