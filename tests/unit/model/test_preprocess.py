@@ -32,6 +32,16 @@ def test_preprocess_agrees_with_pillows_bicubic(height: int, width: int) -> None
         assert np.abs(found - np.asarray(expected).astype(int)).max() <= ROUNDING
 
 
+def test_each_tower_is_given_the_original_pixels() -> None:
+    """Not the other tower's resized image, in which a hair's width may be gone (D13)."""
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    images = preprocess(noise, TINY_VIT)
+    for tensor, size in ((images.clip, 56), (images.dino, 64)):
+        expected = Image.fromarray(noise).resize((size, size), Image.Resampling.BICUBIC)
+        found = tensor[0].permute(1, 2, 0).numpy().astype(int)
+        assert np.abs(found - np.asarray(expected).astype(int)).max() <= ROUNDING
+
+
 def test_preprocess_of_equal_sizes_shares_one_tensor() -> None:
     """Towers of one input size are given the same memory."""
     images = preprocess(_picture(300, 200), SSVP_NANO)

@@ -111,6 +111,20 @@ def test_without_gates_the_map_is_the_mean_of_all_experts() -> None:
 
 
 @torch.no_grad()
+def test_with_gates_the_map_is_their_mixture() -> None:
+    """Of all experts, those from outside too, by the global and the local gates (eq. 17)."""
+    v_global, text = torch.randn(2, 8), torch.randn(2, 6, 8)
+    v_local = (torch.randn(2, 9, 8), torch.randn(2, 9, 8))
+    vtam = _vtam(extra=1)
+    found = vtam(v_global, v_local, text, torch.rand(2, 9, 1))
+    assert vtam.moe is not None
+    expected = _moe_in_numpy(
+        vtam.moe, _array(v_global), [_array(v) for v in v_local], _array(found.expert_maps)
+    )
+    np.testing.assert_allclose(_array(found.grid_map), expected, atol=FLOAT_NOISE)
+
+
+@torch.no_grad()
 def test_global_score_is_the_class_tokens_probability() -> None:
     """S_global is what a patch with the class token's vector would get, whatever the patches say (eq. 13)."""
     text, v_global = torch.randn(2, 6, 8), torch.randn(2, 8)
