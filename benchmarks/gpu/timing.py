@@ -4,10 +4,12 @@ Knows clocks and columns; knows no model.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+from benchmarks.markdown import row, rule
 
 TRIES = 10
 
@@ -59,7 +61,7 @@ class Table:
         self._width = len(columns)
         print(f"\n{title}\n")
         self.row(*columns)
-        self.row(*["---", *["--:"] * (self._width - 1)])
+        print(rule(self._width))
 
     def row(self, *cells: object) -> None:
         """Print a row.
@@ -69,8 +71,4 @@ class Table:
         """
         if len(cells) != self._width:
             raise ValueError(f"{len(cells)} cells in {self._width} columns")
-        print(_line(cells), flush=True)
-
-
-def _line(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+        print(row(cells), flush=True)

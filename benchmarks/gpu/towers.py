@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from app.runtime.towers import GraphedTowers, Towers, keep_fp32
-from benchmarks.gpu.device import DTYPES
+from app.runtime.towers import GraphedTowers, Precision, Towers, keep_fp32, tower_dtype
 from benchmarks.gpu.timing import Ceiling, Table, fastest_s, ms
 from model.backbones.clip import ClipTower
 from model.backbones.dinov3 import DinoTower
@@ -22,6 +21,7 @@ from model.config import SSVPConfig
 from model.preprocess import TowerImages
 
 Tower = ClipTower | DinoTower
+HALF: tuple[Precision, ...] = ("fp16", "bf16")
 
 
 def noise(config: SSVPConfig, count: int, device: torch.device) -> TowerImages:
@@ -67,8 +67,8 @@ def print_precision(towers: Iterable[Tower], images: Iterable[Tensor]) -> None:
     )
     for tower, pixels in zip(towers, images, strict=True):
         exact = _all(optimised(copy.deepcopy(tower))(pixels))
-        for label in ("fp16", "bf16"):
-            found = _all(optimised(copy.deepcopy(tower), DTYPES[label])(pixels))
+        for label in HALF:
+            found = _all(optimised(copy.deepcopy(tower), tower_dtype(label, pixels.device))(pixels))
             table.row(
                 type(tower).__name__,
                 label,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import row, rule
 from benchmarks.serving.chart import Panel, draw
 from benchmarks.serving.peers import OURS
 
@@ -130,23 +131,19 @@ def tables(results: Results) -> Iterator[str]:
     yield ""
     yield from _table(results, OPEN)
     yield ""
-    yield _row(["ours / theirs", *(c.title for c in TARGETS), "memory, MiB", "workers x threads"])
-    yield _row(["---", *["--:"] * (len(TARGETS) + 2)])
+    yield row(["ours / theirs", *(c.title for c in TARGETS), "memory, MiB", "workers x threads"])
+    yield rule(len(TARGETS) + 3)
     for peer in results.peers:
         ratios = ["1" if peer == OURS else f"{results.ratio(peer, c):.2f}" for c in TARGETS]
         memory, layout = f"{results.mebibytes(peer):.0f}", results.layout(peer)
-        yield _row([NAMES[peer], *ratios, memory, layout])
+        yield row([NAMES[peer], *ratios, memory, layout])
 
 
 def _table(results: Results, columns: Sequence[Column]) -> Iterator[str]:
-    yield _row(["", *(column.title for column in columns)])
-    yield _row(["---", *["--:"] * len(columns)])
+    yield row(["", *(column.title for column in columns)])
+    yield rule(len(columns) + 1)
     for peer in results.peers:
-        yield _row([NAMES[peer], *(f"{results.median(peer, c):.{c.digits}f}" for c in columns)])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        yield row([NAMES[peer], *(f"{results.median(peer, c):.{c.digits}f}" for c in columns)])
 
 
 def panels(results: Results) -> list[Panel]:
