@@ -4,6 +4,7 @@ Knows pixels; knows neither towers nor devices. Normalisation by mean and standa
 each tower, so that what travels to the device is one byte a channel.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,17 +34,17 @@ class TowerImages:
         As they are where none is left, or where there is no GPU: they can be copied to a device all the same.
         """
         try:
-            clip = self.clip.pin_memory()
-            return TowerImages(clip, clip if self.dino is self.clip else self.dino.pin_memory())
+            return self._each(Tensor.pin_memory)
         except RuntimeError:
             return self
 
     def to(self, device: torch.device) -> "TowerImages":
         """Copy to a device, once where both towers share their input; waits only for what is not pinned."""
-        clip = self.clip.to(device, non_blocking=True)
-        if self.dino is self.clip:
-            return TowerImages(clip, clip)
-        return TowerImages(clip, self.dino.to(device, non_blocking=True))
+        return self._each(lambda images: images.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "TowerImages":
+        clip = change(self.clip)
+        return TowerImages(clip, clip if self.dino is self.clip else change(self.dino))
 
 
 def squash(image: Tensor, size_px: int) -> Tensor:

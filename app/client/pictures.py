@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 MOST_READING = 256  # threads; those that hang on a dead share stay until it answers
 _TRY_AGAIN_S = 0.01
+_places = threading.BoundedSemaphore(MOST_READING)
 
 Image = bytes | bytearray | memoryview | str | PathLike[str] | BinaryIO
 
@@ -40,9 +41,6 @@ async def read_picture(image: Image) -> Picture:
     name = getattr(image, "name", "image")
     data = await _on_thread(image.read)
     return Picture(Path(name).name if isinstance(name, str) else "image", bytes(data))
-
-
-_places = threading.BoundedSemaphore(MOST_READING)
 
 
 async def _on_thread(read: Callable[[], bytes]) -> bytes:
