@@ -56,6 +56,18 @@ class Caller:
         body = await asyncio.wait_for(self._reader.readexactly(length), WAIT_S)
         return Answer(int(status.split()[1]), headers, body)
 
+    async def refused_before_its_end(self, *, closing: bool = False) -> None:
+        """Send a request that is answered 404 while more of it is to come.
+
+        Args:
+            closing: ask for the connection's end, too.
+        """
+        head = (
+            CHUNKED.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost") if closing else CHUNKED
+        )
+        await self.send(head % b"/nowhere" + b"1\r\nx\r\n")
+        assert (await self.answer()).status == 404
+
     async def until(self, end: bytes) -> bytes:
         """Read up to some bytes and with them."""
         return await asyncio.wait_for(self._reader.readuntil(end), WAIT_S)

@@ -8,7 +8,7 @@ import pytest
 from app.http import limits
 from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime
-from tests.raw_http import CHUNKED, calling, inspection
+from tests.raw_http import calling, inspection
 from tests.serving import listening, serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
@@ -47,8 +47,7 @@ async def test_a_connection_outlives_the_rest_of_a_refused_request(
     """Once that has come, the line may pause before its next part."""
     monkeypatch.setattr(limits, "REST_WITHIN_S", 0.5)
     async with listening(FakeRuntime()) as (_, port), calling(port) as caller:
-        await caller.send(CHUNKED % b"/nowhere" + b"1\r\nx\r\n")
-        assert (await caller.answer()).status == 404
+        await caller.refused_before_its_end()
         await caller.send(b"0\r\n\r\n")
         await asyncio.sleep(0.5 + PAST_S)
         await caller.send(inspection())
@@ -61,9 +60,7 @@ async def test_a_connection_that_was_to_end_does_so_with_the_rest_of_its_request
     """At once: a refused caller with manners holds no connection."""
     monkeypatch.setattr(limits, "REST_WITHIN_S", 600)
     async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
-        chunked = CHUNKED.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost")
-        await caller.send(chunked % b"/nowhere" + b"1\r\nx\r\n")
-        assert (await caller.answer()).status == 404
+        await caller.refused_before_its_end(closing=True)
         await caller.send(b"0\r\n\r\n")
         await until(lambda: not server.server_state.connections)
 

@@ -11,7 +11,7 @@ from app.http import limits, unread
 from app.http.server import Server
 from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime, encode
-from tests.raw_http import CHUNKED, Caller, calling, inspection
+from tests.raw_http import Caller, calling, inspection
 from tests.serving import listening, serving_until_it_ends
 
 pytestmark = pytest.mark.anyio
@@ -167,9 +167,7 @@ async def test_a_refused_caller_who_sends_on_and_on_is_cut_off(
     """It has been told that the connection ends; after some seconds it does."""
     monkeypatch.setattr(limits, "REST_WITHIN_S", 0.05)
     async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
-        chunked = CHUNKED.replace(b"\r\nHost", b"\r\nConnection: close\r\nHost")
-        await caller.send(chunked % b"/nowhere" + b"1\r\nx\r\n")
-        assert (await caller.answer()).status == 404
+        await caller.refused_before_its_end(closing=True)
         assert await caller.rest() == b""
         await until(lambda: not server.server_state.connections)
 
