@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SAMPLES = Path(__file__).parents[1] / "docs" / "samples"
-CALLERS = 24  # as many images as the ceiling has under way
+CALLERS = 24  # enough for two cores
 SINGLE_CALLS = 20
 START_S = 120.0
 
@@ -60,8 +60,8 @@ class Service:
                 took.append(time.perf_counter() - began)
         return took
 
-    def throughput(self, seconds: float) -> float:
-        """Return answers a second with `CALLERS` callers that each wait for their answer."""
+    def throughput(self, seconds: float, callers: int = CALLERS) -> float:
+        """Return answers a second with so many callers that each wait for their answer."""
         began = time.perf_counter()
 
         def caller(first: int) -> int:
@@ -72,8 +72,8 @@ class Service:
                     answered += 1
             return answered
 
-        with ThreadPoolExecutor(CALLERS) as callers:
-            answered = sum(callers.map(caller, range(CALLERS)))
+        with ThreadPoolExecutor(callers) as threads:
+            answered = sum(threads.map(caller, range(callers)))
         return answered / (time.perf_counter() - began)
 
     def stop(self) -> None:
@@ -114,9 +114,9 @@ class Service:
 class Ceiling:
     """The stages without the service, in a process of their own."""
 
-    def __init__(self, images: list[Path]) -> None:
+    def __init__(self, images: list[Path], in_flight: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.pipeline", "--steps", f"--in-flight={CALLERS}"]
+            [sys.executable, "-m", "benchmarks.pipeline", "--steps", f"--in-flight={in_flight}"]
             + [str(path) for path in images],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -151,28 +151,34 @@ class Ceiling:
         raise RuntimeError("the ceiling's process has ended")
 
 
-def measure(paths: list[Path], rounds: int, seconds: float, start_s: float = START_S) -> None:
-    """Let both take turns and print what was seen."""
+def measure(
+    paths: list[Path],
+    rounds: int,
+    seconds: float,
+    start_s: float = START_S,
+    callers: int = CALLERS,
+) -> None:
+    """Let both take turns, with as many images under way as there are callers, and print what was seen."""
     images = [path.read_bytes() for path in paths]
     service = Service(images, start_s)
     try:
-        ceiling = Ceiling(paths)
+        ceiling = Ceiling(paths, callers)
         try:
-            _compare(service, ceiling, rounds, seconds)
+            _compare(service, ceiling, rounds, seconds, callers)
         finally:
             ceiling.stop()
     finally:
         service.stop()
 
 
-def _compare(service: Service, ceiling: Ceiling, rounds: int, seconds: float) -> None:
+def _compare(service: Service, ceiling: Ceiling, rounds: int, seconds: float, callers: int) -> None:
     print(f"start to ready: {service.start_s:.1f} s")
-    service.throughput(2)
+    service.throughput(2, callers)
     served, bare, ratios = [], [], []
     for _ in range(rounds):
         served += service.latency_s(SINGLE_CALLS)
         bare += ceiling.latency_s(SINGLE_CALLS)
-        one, other = service.throughput(seconds), ceiling.throughput(seconds)
+        one, other = service.throughput(seconds, callers), ceiling.throughput(seconds)
         ratios.append(one / other)
         print(f"at saturation: service {one:.1f}/s, ceiling {other:.1f}/s", flush=True)
     print(

@@ -24,12 +24,13 @@ CLIP_FILE = "clip.safetensors"
 DINO_FILE = "dino.safetensors"
 PROMPTS_FILE = "prompts.safetensors"
 HEADS_FILE = "heads.onnx"
+HALF_HEADS_FILE = "heads.fp16.onnx"
 GOLDEN_FILE = "golden.png"
 SHIPPED = Path(__file__).parent / "bundles"
 
 
 def files_of(config: SSVPConfig) -> tuple[str, ...]:
-    """Name the files of a model's bundle beside its manifest; one without a DINO tower has one file less."""
+    """Name the files that a model's bundle must have; one without a DINO tower has one file less."""
     towers = (CLIP_FILE, DINO_FILE) if config.uses_dino else (CLIP_FILE,)
     return (*towers, PROMPTS_FILE, HEADS_FILE, GOLDEN_FILE)
 
@@ -98,6 +99,13 @@ class Bundle:
     manifest: Manifest
     digest: str
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all files beside the manifest: those it must have, and the half-precision heads if any."""
+        required = files_of(self.manifest.config)
+        half = HALF_HEADS_FILE in self.manifest.files
+        return (*required, HALF_HEADS_FILE) if half else required
+
     def file(self, name: str) -> Path:
         """Return the path of one of the bundle's files."""
         return self.path / name
@@ -137,7 +145,7 @@ def read_bundle(name_or_path: str) -> Bundle:
         BundleError: one of its leaves, with one line that says what is wrong.
     """
     bundle = open_bundle(name_or_path)
-    for name in files_of(bundle.manifest.config):
+    for name in bundle.files:
         check_file(bundle, name)
     return bundle
 

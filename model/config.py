@@ -149,6 +149,11 @@ class SSVPConfig:
             return self.fusion != "none" or self.rarity_experts
         return self.heads == "linear"
 
+    @property
+    def has_half_heads(self) -> bool:
+        """Whether the heads have a part whose work is worth doing in half precision on a GPU: ATF."""
+        return self.heads == "ssvp" and self.fusion == "atf"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the inverse of `from_dict`."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))

@@ -22,6 +22,7 @@ from torch import Tensor
 from model.assembly import SSVP
 from model.bundle import (
     GOLDEN_FILE,
+    HALF_HEADS_FILE,
     HEADS_FILE,
     PROMPTS_FILE,
     GoldenRecord,
@@ -53,6 +54,7 @@ from model.ssvp.exportable import (
 from model.types import Sample
 
 OPSET = 20
+HALF_OPSET = 23  # the first with Attention, which onnxruntime computes in one kernel on a GPU
 GOLDEN_SEED = 20_260_109
 GOLDEN_TOLERANCE = (
     5e-3  # wide enough for another device's arithmetic, far too narrow for a broken one
@@ -69,11 +71,18 @@ def example_head_inputs(model: SSVP, batch: int) -> tuple[Tensor, ...]:
         return head_inputs(*model.features(images), text)
 
 
-def export_heads(model: SSVP, path: Path) -> None:
-    """Write `heads.onnx`: fp32, any batch size, the text bank `[B, P, D]` an input like the tokens."""
-    exportable = ExportableHeads(model.heads.eval(), model.config)
+def export_heads(model: SSVP, path: Path, *, half: bool = False) -> None:
+    """Write the heads as ONNX: any batch size, the text bank `[B, P, D]` an input like the tokens.
+
+    Args:
+        model: on the CPU.
+        path: of the file.
+        half: see `ExportableHeads`; otherwise all is in fp32.
+    """
+    exportable = ExportableHeads(model.heads.eval(), model.config, half=half)
     batch = torch.export.Dim("batch")
-    inputs = tuple(t.clone() for t in example_head_inputs(model, 2))
+    *tokens, text = (t.clone() for t in example_head_inputs(model, 2))
+    inputs = (*(t.half() for t in tokens), text) if half else (*tokens, text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
@@ -81,7 +90,7 @@ def export_heads(model: SSVP, path: Path) -> None:
             inputs,
             input_names=head_input_names(model.config),
             output_names=list(HEAD_OUTPUT_NAMES),
-            opset_version=OPSET,
+            opset_version=HALF_OPSET if half else OPSET,
             dynamo=True,
             dynamic_shapes=(tuple({0: batch} for _ in inputs),),
             external_data=False,
@@ -185,6 +194,10 @@ def export_bundle(
     save_towers(model.clip, model.dino, folder, half=True)
     save_module(model.prompts, folder / PROMPTS_FILE)
     export_heads(model, folder / HEADS_FILE)
+    names = files_of(model.config)
+    if model.config.has_half_heads:
+        export_heads(model, folder / HALF_HEADS_FILE, half=True)
+        names = (*names, HALF_HEADS_FILE)
     golden = golden_sample()
     (folder / GOLDEN_FILE).write_bytes(encode_png(golden.image))
     score = predict_torch(model, [golden])[0].score
@@ -199,7 +212,7 @@ def export_bundle(
             golden=GoldenRecord(golden.product, round(score, 6), GOLDEN_TOLERANCE),
             training=training,
             metrics=metrics,
-            files={name: sha256(folder / name) for name in files_of(model.config)},
+            files={name: sha256(folder / name) for name in names},
         ),
     )
 

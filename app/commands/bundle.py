@@ -12,7 +12,7 @@ import typer
 
 from app.commands.connection import Where, connected
 from app.commands.terminal import SERVICE_ERRORS, DeviceName, progress_bar, write_line
-from model.bundle import GOLDEN_FILE, Bundle, check_file, files_of, open_bundle
+from model.bundle import GOLDEN_FILE, Bundle, check_file, open_bundle
 from model.commands.complaints import one_line_errors
 
 bundle_cli = typer.Typer(no_args_is_help=True, help="Look at a model bundle and check it.")
@@ -42,7 +42,7 @@ def info(bundle: BundleArgument) -> None:
         "threshold": f"{manifest.default_threshold:.4f}, of the map {manifest.map_threshold:.4f}",
         "golden image": f"{golden.product}, score {golden.score:.4f} ± {golden.tolerance:g}",
     }
-    lines |= {name: _file_line(opened, name) for name in files_of(config)}
+    lines |= {name: _file_line(opened, name) for name in opened.files}
     for name, figures in manifest.metrics.items():
         of_set = figures.items() if isinstance(figures, Mapping) else [("", figures)]
         lines[f"on {name}"] = ", ".join(f"{figure} {value}".strip() for figure, value in of_set)
@@ -76,7 +76,7 @@ def verify(
 
 
 def _verify_files(opened: Bundle) -> None:
-    names = files_of(opened.manifest.config)
+    names = opened.files
     sizes = {name: _size(opened.file(name)) for name in names}
     with progress_bar("check", sum(sizes.values())) as advance:
         for name in names:

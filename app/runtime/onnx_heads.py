@@ -13,6 +13,8 @@ from torch import Tensor
 from app.errors import StartError
 from model.ssvp.exportable import HEAD_OUTPUT_NAMES
 
+ERRORS = 3  # onnxruntime's severity
+
 
 @dataclass(frozen=True, eq=False)
 class HeadScores:
@@ -25,7 +27,7 @@ class HeadScores:
 
 
 class OnnxHeads:
-    """Run `heads.onnx` on torch tensors without a copy: both sides read the same memory.
+    """Run the heads' graph on torch tensors without a copy: both sides read the same memory.
 
     Args:
         path: the ONNX file.
@@ -56,7 +58,8 @@ class OnnxHeads:
         options.intra_op_num_threads = threads
         # The towers' threads need the cores between two calls; waiting threads must not spin on them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        options.log_severity_level = ERRORS
+        ort.set_default_logger_severity(ERRORS)  # it warns that CUDA is no plugin, as it never was
         provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
         if provider not in ort.get_available_providers():
             raise StartError("this build of onnxruntime has no CUDA: install onnxruntime-gpu")
@@ -70,7 +73,7 @@ class OnnxHeads:
         """Score one batch.
 
         Args:
-            inputs: of `model.ssvp.exportable.head_inputs`: fp32, contiguous, on the device.
+            inputs: of `model.ssvp.exportable.head_inputs`, in the graph's precision, on the device.
         """
         batch, size = inputs[0].shape[0], self._map_size_px
         shapes = ((batch,), (batch,), (batch,), (batch, size, size))
@@ -78,7 +81,8 @@ class OnnxHeads:
         binding = self._session.io_binding()
         kind, index = self._device.type, self._device.index or 0
         for name, tensor in zip(self._names, inputs, strict=True):
-            binding.bind_input(name, kind, index, "float32", tuple(tensor.shape), tensor.data_ptr())
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            binding.bind_input(name, kind, index, dtype, tuple(tensor.shape), tensor.data_ptr())
         for name, tensor in zip(HEAD_OUTPUT_NAMES, outputs, strict=True):
             binding.bind_output(
                 name, kind, index, "float32", tuple(tensor.shape), tensor.data_ptr()

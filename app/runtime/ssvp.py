@@ -33,6 +33,7 @@ from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, 
 from model.assembly import build_prompts
 from model.bundle import (
     GOLDEN_FILE,
+    HALF_HEADS_FILE,
     HEADS_FILE,
     PROMPTS_FILE,
     Bundle,
@@ -68,7 +69,8 @@ class SSVPRuntime:
     Args:
         bundle: read and checked.
         device: where towers and heads run.
-        precision: of the towers; the heads are fp32.
+        precision: of the towers. The heads are in fp32; beside towers in fp16 on a GPU, ATF is in fp16 too if
+            the bundle has such heads.
         max_batch: most images computed at once. A GPU is prepared for batches up to it; larger ones are
             computed all the same.
         threads: on the CPU.
@@ -107,8 +109,10 @@ class SSVPRuntime:
             else CpuTowers(self._clip, dino, config, dtype, self._lanes)
         )
         self._threads = threads
+        half = device.type == "cuda" and dtype is torch.float16 and HALF_HEADS_FILE in bundle.files
+        self._head_precision = torch.float16 if half else torch.float32
         self._heads = OnnxHeads(
-            bundle.file(HEADS_FILE),
+            bundle.file(HALF_HEADS_FILE if half else HEADS_FILE),
             head_input_names(config),
             config.map_size_px,
             device,
@@ -205,7 +209,7 @@ class SSVPRuntime:
             text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
             tokens = self._towers(batch, threads)
             # Named, so that the memory onnxruntime reads outlives the call.
-            inputs = head_inputs(tokens.clip, tokens.dino, text)
+            inputs = head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
             heads = self._heads(inputs)
             maps = _to_host(heads.anomaly_map)
             scores = torch.stack(

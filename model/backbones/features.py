@@ -26,6 +26,10 @@ class TowerFeatures:
         """Return the same in fp32, the precision of the heads."""
         return TowerFeatures(self.class_token.float(), tuple(t.float() for t in self.patch_tokens))
 
+    def half(self) -> "TowerFeatures":
+        """Return the same in fp16."""
+        return TowerFeatures(self.class_token.half(), tuple(t.half() for t in self.patch_tokens))
+
 
 class Normalise(nn.Module):
     """Turn uint8 pixels into a tower's input: x / 255, then (x - mean) / std per channel.

@@ -1,5 +1,7 @@
 """What only a GPU can show. Elsewhere these tests are skipped, and the report says so."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,10 @@ import torch
 from app.runtime.protocol import Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
 from app.runtime.towers import GraphedTowers
+from model.assembly import SSVP
 from model.data.held_out import held_out_samples
+from model.export import Thresholds, export_bundle
+from tests.configs import TINY_VIT
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -68,6 +73,27 @@ def test_scores_and_maps_are_the_processors(
         for prediction in _inspect(runtime, queries[start : start + batch])
     ]
     for ours, theirs in zip(found, expected, strict=True):
+        assert abs(ours.score - theirs.score) < SCORE_TOLERANCE
+        assert np.abs(ours.anomaly_map - theirs.anomaly_map).max() < MAP_TOLERANCE
+
+
+def test_transformers_and_heads_in_half_precision_give_the_processors_scores(
+    queries: list[tuple[np.ndarray, str]], tmp_path: Path
+) -> None:
+    """A ViT's positions, attention and activations, and ATF in fp16, with weights off their start values."""
+    torch.manual_seed(0)
+    model = SSVP(TINY_VIT).eval()
+    with torch.no_grad():
+        for parameter in model.heads.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    export_bundle(model, tmp_path, "0", Thresholds(0.5, 0.5), {}, {})
+    on_gpu = load_runtime(str(tmp_path), "cuda:0", max_batch=MAX_BATCH)
+    on_gpu.warm_up()
+    assert on_gpu._head_precision is torch.float16
+    found = _inspect(on_gpu, queries)
+    for ours, theirs in zip(
+        found, _inspect(load_runtime(str(tmp_path), "cpu"), queries), strict=True
+    ):
         assert abs(ours.score - theirs.score) < SCORE_TOLERANCE
         assert np.abs(ours.anomaly_map - theirs.anomaly_map).max() < MAP_TOLERANCE
 

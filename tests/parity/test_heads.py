@@ -34,17 +34,40 @@ Exported = tuple[SSVP, OnnxHeads]
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A model with no parameter at its start value, and its heads after export."""
     config: SSVPConfig = request.param
+    model = _disturbed(config)
+    path: Path = tmp_path_factory.mktemp(config.name) / "heads.onnx"
+    export_heads(model, path)
+    return model, _loaded(path, config)
+
+
+def _disturbed(config: SSVPConfig) -> SSVP:
+    """Return a model with no parameter at its start value."""
     torch.manual_seed(0)
-    model = SSVP(config)
+    model = SSVP(config).eval()
     with torch.no_grad():
         for parameter in model.heads.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.1)
-    path: Path = tmp_path_factory.mktemp(config.name) / "heads.onnx"
-    export_heads(model.eval(), path)
+    return model
+
+
+def _loaded(path: Path, config: SSVPConfig) -> OnnxHeads:
     cpu = torch.device("cpu")
-    return model, OnnxHeads(
-        path, head_input_names(config), config.map_size_px, cpu, None, threads=2
-    )
+    return OnnxHeads(path, head_input_names(config), config.map_size_px, cpu, None, threads=2)
+
+
+@pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
+def test_half_precision_heads_agree_with_torch_in_fp32(config: SSVPConfig, tmp_path: Path) -> None:
+    """Scores within 2e-3 and maps within 1e-2, with tokens as a GPU's towers give them."""
+    model = _disturbed(config)
+    export_heads(model, tmp_path / "heads.onnx", half=True)
+    heads = _loaded(tmp_path / "heads.onnx", config)
+    *tokens, text = example_head_inputs(model, 3)
+    found = heads((*(t.half() for t in tokens), text))
+    with torch.no_grad():
+        expected = ExportableHeads(model.heads, config)(*tokens, text)
+    for name, value in zip(NAMES, expected, strict=True):
+        difference = (getattr(found, name) - value).abs().max()
+        assert 0.0 < difference < (1e-2 if name == "anomaly_map" else 2e-3)
 
 
 def _torch_heads(model: SSVP) -> Callable[..., tuple[torch.Tensor, ...]]:
