@@ -71,7 +71,7 @@ class Pipeline:
     def _take(self, ready: "queue.SimpleQueue[Opened]") -> list[Opened]:
         """Return a lane's share of what is ready, none after a while without any."""
         batch: list[Opened] = []
-        lanes = self._runtime.lanes
+        lanes = 1 if self._runtime.pipelined else self._runtime.lanes
         limit = math.ceil(self._settings.max_batch / lanes)
         share = max(1, min(limit, math.ceil(ready.qsize() / lanes)))
         with contextlib.suppress(queue.Empty):

@@ -56,6 +56,7 @@ class FakeRuntime:
         self.calls = 0
         self.digest = DIGEST
         self.lanes = 1
+        self.pipelined = False
         self.useful_batch = 64
         self.side_px = MAP_PX
         self.bias = 0.0  # added to every score, as a broken device might

@@ -48,18 +48,27 @@ class BatchQueue:
         limits: how much waits and how much is computed at once.
         lanes: how many take batches.
         on_late: given each job whose turn came after its deadline; called on the lane's thread, under the lock.
+        pipelined: lanes take turns on one device, see `Runtime`.
     """
 
     def __init__(
-        self, computer: Computer, limits: BatchLimits, lanes: int, on_late: Callable[[Job], None]
+        self,
+        computer: Computer,
+        limits: BatchLimits,
+        lanes: int,
+        on_late: Callable[[Job], None],
+        *,
+        pipelined: bool = False,
     ) -> None:
         self._computer, self._limits, self._lanes, self._on_late = computer, limits, lanes, on_late
+        self._whole = pipelined or lanes == 1  # each batch has the whole device
         self._clock = BatchClock(computer.max_batch)
         self._condition = threading.Condition()
         self._waiting = WaitingJobs()
         self._computing: dict[int, Batch] = {}  # by lane
         self._refusal: type[UnavailableError] | None = None
         self._submitted = 0
+        self._last_done = -math.inf  # when a batch was computed last
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -139,8 +148,13 @@ class BatchQueue:
     def done(self, lane: int, batch: Batch) -> None:
         """Take note that a batch was computed."""
         with self._condition:
-            self._clock.observe(len(batch.jobs), time.perf_counter() - batch.since)
+            now = time.perf_counter()
+            began = max(batch.since, self._last_done) if self._whole else batch.since
+            self._clock.observe(len(batch.jobs), now - began)
+            self._last_done = now
             self._computing.pop(lane, None)
+            if self._whole:
+                self._condition.notify_all()  # a smaller batch may be next now
 
     def _refuse_if_full_or_late(self, deadline: float, now: float) -> None:
         if len(self._waiting) >= self._limits.queue_size:
@@ -155,26 +169,39 @@ class BatchQueue:
         """Estimate the time to a new query's result; 0 when idle, lest a stale estimate refuse for ever."""
         if not self._waiting and not self._computing:
             return 0.0
-        clock, max_batch = self._clock, self._computer.max_batch
-        ends = (
-            b.since + clock.expected_queue(len(b.jobs), max_batch) for b in self._computing.values()
-        )
-        busy = len(self._computing) == self._lanes
-        until_free_s = max(0.0, min(ends) - now) if busy else 0.0
-        share = math.ceil((self._waiting.before(deadline) + 1) / self._lanes)
-        return until_free_s + clock.expected_queue(share, max_batch)
+        lanes = 1 if self._whole else self._lanes
+        share = math.ceil((self._waiting.before(deadline) + 1) / lanes)
+        own_s = self._clock.expected_queue(share, self._computer.max_batch)
+        return max(0.0, self._free_at(now) - now) + own_s
+
+    def _free_at(self, now: float) -> float:
+        """Estimate when the device, or the first lane that has a part of it, has computed what it has."""
+        batches = self._computing.values()
+        if not batches or (not self._whole and len(batches) < self._lanes):
+            return now
+        took = [self._clock.expected_queue(len(b.jobs), self._computer.max_batch) for b in batches]
+        if self._whole:
+            return max(min(b.since for b in batches), self._last_done) + sum(took)
+        return min(b.since + s for b, s in zip(batches, took, strict=True))
 
     def _is_next(self, lane: int) -> bool:
-        """Whether something waits and the lanes before this one are busy: only the first is ever alone."""
-        return bool(self._waiting) and all(before in self._computing for before in range(lane))
+        """Whether enough waits and the lanes before this one are busy: only the first is ever alone.
+
+        Behind a batch on the same device half of one is enough: fewer may still become more in the time that
+        they would have to wait anyway.
+        """
+        behind = self._whole and self._computing
+        enough = math.ceil(self._computer.max_batch / 2) if behind else 1
+        busy = all(before in self._computing for before in range(lane))
+        return busy and len(self._waiting) >= enough
 
     def _hold_open(self) -> None:
         """Let more queries join until the batch is full, or its oldest or most urgent query can wait no longer.
 
         The wait ends early enough to compute what waits, and each query that joins may shorten it. Where
-        there are several lanes nothing is held: each takes its share, and images would only be late.
+        each of several lanes takes its share nothing is held: images would only be late.
         """
-        while self._waiting and self._lanes == 1 and self._limits.max_wait_s > 0:
+        while self._waiting and self._whole and self._limits.max_wait_s > 0:
             waiting, max_batch = len(self._waiting), self._computer.max_batch
             expected_s = self._clock.expected(min(waiting, max_batch))
             left = self._waiting.patience_s(self._limits.max_wait_s, expected_s)
@@ -183,9 +210,9 @@ class BatchQueue:
             self._condition.wait(left)
 
     def _pop_batch(self) -> list[Job]:
-        """Take half a lane's share and come back for the rest; a single lane takes all that waits."""
+        """Take half a lane's share and come back for the rest; of a whole device, all that waits."""
         # A core gains little by a second image, for which the first one waits: a long queue is worth that.
-        takers = 1 if self._lanes == 1 else 2 * self._lanes
+        takers = 1 if self._whole else 2 * self._lanes
         limit = min(math.ceil(len(self._waiting) / takers), self._computer.max_batch)
         batch: list[Job] = []
         while self._waiting and len(batch) < limit:

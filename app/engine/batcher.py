@@ -1,4 +1,4 @@
-"""The threads that own the device, one on a GPU, one a lane on a CPU, and the futures their results go to.
+"""The threads that own the device, one a lane, and the futures their results go to.
 
 Knows queries, futures and threads; knows neither pictures nor HTTP. What it promises: every accepted query's
 future is resolved exactly once, with its own result, or was cancelled by its waiter.
@@ -48,9 +48,12 @@ class Batcher:
             on_death: called on the loop when a worker has ended though nobody stopped it.
         """
         self._runtime, self._on_batch, self._on_death = runtime, on_batch, on_death
-        share = math.ceil(limits.max_batch / runtime.lanes)
+        at_once = 1 if runtime.pipelined else runtime.lanes
+        share = math.ceil(limits.max_batch / at_once)
         self._computer = Computer(runtime, min(share, runtime.useful_batch))
-        self._queue = BatchQueue(self._computer, limits, runtime.lanes, self._late)
+        self._queue = BatchQueue(
+            self._computer, limits, runtime.lanes, self._late, pipelined=runtime.pipelined
+        )
         self._loop = asyncio.get_running_loop()
         self._warm: asyncio.Future[None] = self._loop.create_future()
         self._threads = [

@@ -22,7 +22,7 @@ class Scored:
     Attributes:
         prediction: the runtime's answer, not yet checked.
         batch_size: how many queries were computed together with it, itself included.
-        inference_s: how long that took.
+        inference_s: how long that took, with what the device still had to do before.
     """
 
     prediction: Prediction

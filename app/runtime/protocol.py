@@ -95,7 +95,15 @@ class Runtime(Protocol):
 
     @property
     def lanes(self) -> int:
-        """How many batches may be computed at the same time: 1 on a GPU, which one thread keeps busy."""
+        """How many batches may be under way at the same time, each on a thread of its own."""
+        ...
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether batches follow one another on one device, which so never waits for the next: a GPU.
+
+        Otherwise each lane has a part of the device, some of a CPU's cores.
+        """
         ...
 
     @property

@@ -48,6 +48,7 @@ from model.ssvp.exportable import head_input_names, head_inputs
 logger = logging.getLogger(__name__)
 
 TEXT_CACHE_SIZE = 1024
+GPU_LANES = 2
 CPU_BATCH = 2  # images a core: four get no more done, the slowest answers come 15 % later
 
 
@@ -100,7 +101,8 @@ class SSVPRuntime:
             if module is not None:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
-        self._lanes = min(threads, max_batch) if device.type == "cpu" else 1
+        self._lanes = min(threads, max_batch) if device.type == "cpu" else GPU_LANES
+        self._sending = threading.Lock()
         self._towers: ServingTowers = (
             GraphedTowers(
                 Towers(self._clip, dino, device, dtype, compiled=compiled), config, device
@@ -117,15 +119,23 @@ class SSVPRuntime:
             config.map_size_px,
             device,
             self._stream,
-            threads // self._lanes,
+            max(1, threads // self._lanes),
         )
         self._text: OrderedDict[str, Tensor] = OrderedDict()
         self._text_lock = threading.Lock()
 
     @property
     def lanes(self) -> int:
-        """As many as there are cores: those that share an image wait for one another after every layer."""
+        """As many as there are cores: those that share an image wait for one another after every layer.
+
+        On a GPU two: while one batch is computed the next is sent, and the last one's results are read.
+        """
         return self._lanes
+
+    @property
+    def pipelined(self) -> bool:
+        """A GPU computes one batch after the other."""
+        return self._device.type == "cuda"
 
     @property
     def useful_batch(self) -> int:
@@ -205,22 +215,33 @@ class SSVPRuntime:
 
     def _predict(self, queries: Sequence[Query], threads: int) -> list[Prediction]:
         with torch.inference_mode(), self._on_stream():
-            batch = collate([q.prepared.to(self._device) for q in queries])
-            text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
-            tokens = self._towers(batch, threads)
-            # Named, so that the memory onnxruntime reads outlives the call.
-            inputs = head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
-            heads = self._heads(inputs)
-            maps = _to_host(heads.anomaly_map)
-            scores = torch.stack(
-                [heads.score, heads.score_global, heads.score_local], dim=1
-            ).tolist()  # waits for the device, so the maps are there too
+            if self._stream is None:
+                scores, maps = self._computed(queries, threads)
+            else:
+                with (
+                    self._sending
+                ):  # a batch's work is sent as a whole, and waited for by its own thread
+                    scores, maps = self._computed(queries, threads)
+                    sent = self._stream.record_event()
+                sent.synchronize()
         return [
             Prediction(score, score_global, score_local, anomaly_map)
             for (score, score_global, score_local), anomaly_map in zip(
-                scores, maps.numpy(), strict=True
+                scores.tolist(), maps.numpy(), strict=True
             )
         ]
+
+    def _computed(self, queries: Sequence[Query], threads: int) -> tuple[Tensor, Tensor]:
+        """Return scores `[B, 3]` and maps on the host; a GPU's are there when its stream has come so far."""
+        batch = collate([q.prepared.to(self._device) for q in queries])
+        text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
+        tokens = self._towers(batch, threads)
+        # Named, so that the memory onnxruntime reads outlives the call; afterwards a GPU's is given only to later
+        # work of the same stream.
+        inputs = head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
+        heads = self._heads(inputs)
+        scores = torch.stack([heads.score, heads.score_global, heads.score_local], dim=1)
+        return _to_host(scores), _to_host(heads.anomaly_map)
 
     def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)

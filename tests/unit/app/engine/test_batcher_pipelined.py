@@ -1,0 +1,103 @@
+"""Two workers at one device, as on a GPU: while a batch is computed the next one is sent."""
+
+import asyncio
+import math
+import time
+
+import pytest
+
+from app.engine.batch_queue import Batch, BatchQueue
+from app.engine.batcher import Batcher
+from app.engine.waiting import BatchLimits
+from app.engine.worker import Computer, Scored
+from app.errors import DeadlineUnreachableError
+from tests.batching import blocked, query, started
+from tests.conftest import until
+from tests.fakes import FakeRuntime
+
+pytestmark = pytest.mark.anyio
+
+
+async def _pipelined(runtime: FakeRuntime, limits: BatchLimits) -> Batcher:
+    runtime.lanes, runtime.pipelined = 2, True
+    return await started(runtime, limits)
+
+
+def _submit(batcher: Batcher, count: int) -> list[asyncio.Task[Scored]]:
+    return [asyncio.create_task(batcher.submit(query(0.5))) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("waiting", "sent"), [(1, False), (2, False), (3, True), (5, True)])
+async def test_half_a_batch_is_sent_behind_the_one_that_is_computed(
+    waiting: int, sent: bool
+) -> None:
+    """Fewer wait for the device and may become more; each batch takes all that waits."""
+    runtime = FakeRuntime()
+    batcher = await _pipelined(runtime, BatchLimits(max_batch=5))
+    first = await blocked(runtime, batcher)
+    rest = _submit(batcher, waiting)
+    await until(lambda: batcher.depth + 5 * (runtime.calls - 1) >= waiting)
+    await asyncio.sleep(0.02)
+    assert runtime.calls == 1 + sent
+    runtime.gate.set()
+    await asyncio.gather(first, *rest)
+    assert sorted(len(batch) for batch in runtime.batches) == sorted([1, waiting])
+    await batcher.stop(5)
+
+
+async def test_few_are_computed_when_the_batch_ahead_of_them_ends_on_the_other_lane() -> None:
+    """A lane that waits for half a batch is woken when the device has nothing more to do."""
+    runtime = FakeRuntime()
+    batcher = await _pipelined(runtime, BatchLimits(max_batch=4))
+    for _ in range(20):  # whichever lane is the faster
+        first = await blocked(runtime, batcher)
+        both = _submit(batcher, 2)
+        await until(lambda: len(batcher._queue._computing) == 2)
+        last = _submit(batcher, 1)
+        runtime.gate.set()
+        await asyncio.wait_for(asyncio.gather(first, *both, *last), 10)
+    await batcher.stop(5)
+
+
+async def test_a_batch_is_held_open_as_with_one_worker() -> None:
+    """What `max_wait_s` promises holds for a GPU."""
+    runtime = FakeRuntime()
+    batcher = await _pipelined(runtime, BatchLimits(max_batch=3, max_wait_s=60))
+    one = _submit(batcher, 1)
+    await asyncio.sleep(0.05)
+    assert runtime.calls == 0
+    others = _submit(batcher, 2)
+    await asyncio.wait_for(asyncio.gather(*one, *others), 10)
+    assert [len(batch) for batch in runtime.batches] == [3]
+    await batcher.stop(5)
+
+
+async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
+    """Otherwise it would seem twice as long, and images that can be in time would be refused."""
+    queue = BatchQueue(
+        Computer(FakeRuntime(), 2), BatchLimits(2), 2, lambda _job: None, pipelined=True
+    )
+
+    def put(deadline: float) -> None:
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, deadline, urgent=False)
+
+    def take_two(lane: int) -> Batch:
+        put(math.inf)
+        put(math.inf)
+        batch = queue.take(lane)
+        assert batch is not None
+        return batch
+
+    first, second = take_two(0), take_two(1)
+    time.sleep(0.2)
+    queue.done(0, first)
+    time.sleep(0.2)
+    queue.done(1, second)
+    assert queue._clock.expected(2) == pytest.approx(0.2, abs=0.05)
+
+    take_two(0)  # two batches of 0.2 s are ahead, and its own
+    take_two(1)
+    with pytest.raises(DeadlineUnreachableError):
+        put(time.perf_counter() + 0.5)
+    put(time.perf_counter() + 0.9)
