@@ -60,8 +60,6 @@ class OnnxHeads:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = ERRORS
         ort.set_default_logger_severity(ERRORS)  # it warns that CUDA is no plugin, as it never was
-        self._enqueue = ort.RunOptions()
-        self._enqueue.add_run_config_entry("disable_synchronize_execution_providers", "1")
         provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
         if provider not in ort.get_available_providers():
             raise StartError("this build of onnxruntime has no CUDA: install onnxruntime-gpu")
@@ -72,7 +70,7 @@ class OnnxHeads:
             raise StartError("onnxruntime cannot use CUDA here; its log says why")
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> HeadScores:
-        """Score one batch; on a GPU the scores are there once the stream has been waited for.
+        """Score one batch.
 
         Args:
             inputs: of `model.ssvp.exportable.head_inputs`, in the graph's precision, on the device.
@@ -89,7 +87,9 @@ class OnnxHeads:
             binding.bind_output(
                 name, kind, index, "float32", tuple(tensor.shape), tensor.data_ptr()
             )
-        self._session.run_with_iobinding(binding, self._enqueue)
+        self._session.run_with_iobinding(
+            binding
+        )  # waits for the stream: only then its buffers are free
         return HeadScores(*outputs)
 
 

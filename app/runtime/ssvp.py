@@ -3,12 +3,10 @@
 Knows bundles and tensors; knows no HTTP, no queue and no image format.
 """
 
-import contextlib
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +28,7 @@ from app.runtime.protocol import (
     Query,
 )
 from app.runtime.towers import GraphedTowers, Precision, ServingTowers, Towers, tower_dtype
+from app.runtime.turns import CpuTurns, CudaTurns, Turns
 from model.assembly import build_prompts
 from model.bundle import (
     GOLDEN_FILE,
@@ -92,7 +91,8 @@ class SSVPRuntime:
     ) -> None:
         config = bundle.manifest.config
         self._bundle, self._config, self._device = bundle, config, device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        on_gpu = CudaTurns(device) if device.type == "cuda" else None
+        self._turns: Turns = on_gpu or CpuTurns()
         self._max_batch, self._graphed = max_batch, graphed
         self._clip, dino = load_towers(bundle.path, config)
         self._prompts = build_prompts(config, self._clip)
@@ -102,7 +102,6 @@ class SSVPRuntime:
                 module.requires_grad_(requires_grad=False).eval().to(device)
         dtype = tower_dtype(precision, device)
         self._lanes = min(threads, max_batch) if device.type == "cpu" else GPU_LANES
-        self._sending = threading.Lock()
         self._towers: ServingTowers = (
             GraphedTowers(
                 Towers(self._clip, dino, device, dtype, compiled=compiled), config, device
@@ -118,7 +117,7 @@ class SSVPRuntime:
             head_input_names(config),
             config.map_size_px,
             device,
-            self._stream,
+            None if on_gpu is None else on_gpu.stream,
             max(1, threads // self._lanes),
         )
         self._text: OrderedDict[str, Tensor] = OrderedDict()
@@ -128,7 +127,7 @@ class SSVPRuntime:
     def lanes(self) -> int:
         """As many as there are cores: those that share an image wait for one another after every layer.
 
-        On a GPU two: while one batch is computed the next is sent, and the last one's results are read.
+        On a GPU two: while one batch is computed the next one's images are sent, the last one's results read.
         """
         return self._lanes
 
@@ -189,7 +188,7 @@ class SSVPRuntime:
         A new shape makes onnxruntime try several ways to convolve on a GPU: no line should wait for that.
         """
         if self._graphed:
-            with torch.inference_mode(), self._on_stream():
+            with torch.inference_mode(), self._turns.computing():
                 self._towers.prepare(self._max_batch)
         size = self._config.clip_size_px
         query = Query(self.prepare(np.zeros((size, size, 3), dtype=np.uint8)), "object")
@@ -214,16 +213,17 @@ class SSVPRuntime:
             raise meant from error
 
     def _predict(self, queries: Sequence[Query], threads: int) -> list[Prediction]:
-        with torch.inference_mode(), self._on_stream():
-            if self._stream is None:
-                scores, maps = self._computed(queries, threads)
-            else:
-                with (
-                    self._sending
-                ):  # a batch's work is sent as a whole, and waited for by its own thread
-                    scores, maps = self._computed(queries, threads)
-                    sent = self._stream.record_event()
-                sent.synchronize()
+        with torch.inference_mode():
+            with self._turns.sending():
+                images = collate([q.prepared.to(self._device) for q in queries])
+            with self._turns.computing():
+                # Named, so that the memory onnxruntime reads outlives its call.
+                inputs = self._head_inputs(images, [q.product for q in queries], threads)
+                heads = self._heads(inputs)
+                maps = _to_host(heads.anomaly_map)
+                scores = _to_host(
+                    torch.stack([heads.score, heads.score_global, heads.score_local], dim=1)
+                )
         return [
             Prediction(score, score_global, score_local, anomaly_map)
             for (score, score_global, score_local), anomaly_map in zip(
@@ -231,20 +231,12 @@ class SSVPRuntime:
             )
         ]
 
-    def _computed(self, queries: Sequence[Query], threads: int) -> tuple[Tensor, Tensor]:
-        """Return scores `[B, 3]` and maps on the host; a GPU's are there when its stream has come so far."""
-        batch = collate([q.prepared.to(self._device) for q in queries])
-        text = torch.stack([self._text_bank(q.product) for q in queries])  # [B, P, D]
-        tokens = self._towers(batch, threads)
-        # Named, so that the memory onnxruntime reads outlives the call; afterwards a GPU's is given only to later
-        # work of the same stream.
-        inputs = head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
-        heads = self._heads(inputs)
-        scores = torch.stack([heads.score, heads.score_global, heads.score_local], dim=1)
-        return _to_host(scores), _to_host(heads.anomaly_map)
-
-    def _on_stream(self) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+    def _head_inputs(
+        self, images: TowerImages, products: Sequence[str], threads: int
+    ) -> tuple[Tensor, ...]:
+        text = torch.stack([self._text_bank(product) for product in products])  # [B, P, D]
+        tokens = self._towers(images, threads)
+        return head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
 
     def _text_bank(self, product: str) -> Tensor:
         """Return T_init `[P, D]` of a product, from the cache of the most recent names if it is there."""
