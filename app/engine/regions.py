@@ -17,6 +17,8 @@ MAX_REGIONS = 32
 MIN_AREA_FRACTION = 1e-4
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
+Slices = tuple[slice, slice]  # rows, columns
+
 
 @dataclass(frozen=True)
 class Region:
@@ -55,24 +57,40 @@ def find_regions(anomaly_map: NDArray[np.float32], threshold: float, area: Box) 
     if peak <= 0.0:
         return []
     mask = anomaly_map >= (threshold if peak >= threshold else peak / 2)
-    labels, count = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
-    scores = np.zeros(count + 1, dtype=np.float32)
+    window = _window(mask)  # mostly small: all that follows would look at every cell
+    inside = mask[window]
+    labels, count = ndimage.label(inside, structure=_EIGHT_NEIGHBOURS)
+    cells = labels[inside] - 1
+    scores = np.zeros(count, dtype=np.float32)
     np.maximum.at(
-        scores, labels.ravel(), anomaly_map.ravel()
+        scores, cells, anomaly_map[window][inside]
     )  # ndimage.maximum would sort all cells
-    scores, areas = scores[1:], np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    areas = np.bincount(cells, minlength=count)
     boxes = ndimage.find_objects(labels)
     best_first = np.argsort(-scores, kind="stable")
     large = [i for i in best_first if areas[i] >= MIN_AREA_FRACTION * anomaly_map.size]
     return [
-        _region(boxes[i], int(areas[i]), float(scores[i]), anomaly_map.shape, area)
+        _region(_moved(boxes[i], window), int(areas[i]), float(scores[i]), anomaly_map.shape, area)
         for i in (large or best_first[:1])[:MAX_REGIONS]
     ]
 
 
-def _region(
-    box: tuple[slice, slice], cells: int, score: float, grid: tuple[int, ...], area: Box
-) -> Region:
+def _window(mask: NDArray[np.bool_]) -> Slices:
+    """Return the smallest part of a mask that holds all it marks; it marks something."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _moved(box: Slices, window: Slices) -> Slices:
+    """Return a box inside a window as one of the whole."""
+    rows, columns = (
+        slice(side.start + whole.start, side.stop + whole.start)
+        for side, whole in zip(box, window, strict=True)
+    )
+    return rows, columns
+
+
+def _region(box: Slices, cells: int, score: float, grid: tuple[int, ...], area: Box) -> Region:
     """Scale a box of map cells to pixels, outwards, x and y each by its own factor."""
     rows, columns = box
     scale_y, scale_x = area.height / grid[0], area.width / grid[1]

@@ -4,6 +4,7 @@ import time
 from functools import partial
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic_core import to_json
 
 from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
@@ -76,6 +77,6 @@ def _response(request: Request, record: RequestRecord, parameters: DetectParamet
     answer = Answer.of(record.inspection, parameters, record.request_id, record.elapsed_s)
     echo: Echo = request.state.echo
     if echo.profile == "full":
-        return Response(answer.model_dump_json(), media_type="application/json")
+        return Response(to_json(answer), media_type="application/json")  # bytes at once
     headers = {"Content-Type": MEDIA_TYPES[echo.profile]}
     return Response(small_answer(answer, echo), headers=headers)
