@@ -28,8 +28,8 @@ def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:
     """Freeze, merge layers, store channels-last and in `dtype`; in place.
 
     A convolutional tower's batch normalisations go into its convolutions; a ViT gets the layers of
-    `model.backbones.lean`. Only a tower in evaluation mode computes the same afterwards, up to rounding. CLIP's
-    text side stays in fp32: a product's embeddings are computed once and kept.
+    `model.backbones.lean`. Only a tower in evaluation mode computes the same afterwards, up to rounding; to do it
+    twice changes nothing more. CLIP's text side stays in fp32: a product's embeddings are computed once and kept.
     """
     if isinstance(tower.image_model, VisionTransformer):
         _lean_clip(tower.image_model)
@@ -44,15 +44,19 @@ def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:
 
 
 def _lean_clip(visual: VisionTransformer) -> None:
-    visual.conv1 = PatchProjection(visual.conv1)
+    if isinstance(visual.conv1, nn.Conv2d):
+        visual.conv1 = PatchProjection(visual.conv1)
     for block in visual.transformer.resblocks:
-        if isinstance(block, ResidualAttentionBlock):
+        if isinstance(block, ResidualAttentionBlock) and isinstance(
+            block.attn, nn.MultiheadAttention
+        ):
             block.attn = SelfAttention(block.attn)
             fold_quick_gelu(block)
 
 
 def _lean_dino(vit: Eva) -> None:
-    vit.patch_embed.proj = PatchProjection(vit.patch_embed.proj)
+    if isinstance(vit.patch_embed.proj, nn.Conv2d):
+        vit.patch_embed.proj = PatchProjection(vit.patch_embed.proj)
     sine, cosine = vit.rope.get_embed().chunk(2, dim=-1)
     for index, block in enumerate(vit.blocks):
         if is_plain(block):
