@@ -28,8 +28,8 @@ def optimised(tower: Tower, dtype: torch.dtype = torch.float32) -> Tower:
     """Freeze, merge layers, store channels-last and in `dtype`; in place.
 
     A convolutional tower's batch normalisations go into its convolutions; a ViT gets the layers of
-    `model.backbones.lean`. Only a tower in evaluation mode computes the same afterwards, up to rounding; to do it
-    twice changes nothing more. CLIP's text side stays in fp32: a product's embeddings are computed once and kept.
+    `model.backbones.lean`. Only a tower in evaluation mode computes the same afterwards, up to rounding; one
+    that is optimised already is left as it is. CLIP's text side stays in fp32: it is used once a product.
     """
     if isinstance(tower.image_model, VisionTransformer):
         _lean_clip(tower.image_model)

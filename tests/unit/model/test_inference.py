@@ -1,6 +1,7 @@
 """Towers as they are served compute what they computed before, with fewer layers."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +19,12 @@ from tests.configs import TINY_VIT
 ROUNDING = 1e-4  # relative to the largest value: other kernels add in another order
 
 
-def _with_statistics(tower: Tower) -> Tower:
-    """Give batch normalisations something to fold: as they are built they change nothing."""
+def _as_trained(tower: Tower) -> Tower:
+    """Give each layer an effect: as they are built, biases, normalisations and layer scales have none."""
     generator = torch.Generator().manual_seed(1)
+    for name, parameter in tower.named_parameters():
+        if name.endswith(("bias", "gamma_1", "gamma_2")):
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator))
     for module in tower.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.running_mean, module.weight, module.bias):
@@ -41,7 +45,15 @@ def _assert_close(before: TowerFeatures, after: TowerFeatures) -> None:
         assert (new - old).abs().max() <= ROUNDING * old.abs().max()
 
 
-@pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
+WITH_BIAS = replace(TINY_VIT, name="with-bias", dino_model="vit_small_patch16_dinov3_qkvb")
+WITH_GELU = replace(
+    TINY_VIT, name="gelu", clip_config={**TINY_VIT.clip_config, "quick_gelu": False}
+)
+
+
+@pytest.mark.parametrize(
+    "config", [TINY_VIT, WITH_BIAS, WITH_GELU, SSVP_NANO], ids=lambda c: c.name
+)
 @pytest.mark.parametrize("family", [ClipTower, DinoTower])
 def test_optimised_tower_gives_the_same_tokens(
     config: SSVPConfig, family: type[ClipTower | DinoTower]
@@ -52,7 +64,7 @@ def test_optimised_tower_gives_the_same_tokens(
     """
     torch.manual_seed(0)
     built: Any = family(config)
-    tower = _with_statistics(built)
+    tower = _as_trained(built)
     served = optimised(copy.deepcopy(tower))
     size = config.clip_size_px if family is ClipTower else config.dino_size_px
     traced = TracedTower(served, size)
