@@ -69,7 +69,7 @@ class SSVPRuntime:
     Args:
         bundle: read and checked.
         device: where towers and heads run.
-        precision: of the towers. The heads are in fp32; beside towers in fp16 on a GPU, ATF is in fp16 too if
+        precision: of the towers. The heads are in fp32; beside towers in fp16 on a GPU, HSVS is in fp16 too if
             the bundle has such heads.
         max_batch: most images computed at once. A GPU is prepared for batches up to it; larger ones are
             computed all the same.

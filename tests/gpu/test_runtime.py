@@ -1,5 +1,6 @@
 """What only a GPU can show. Elsewhere these tests are skipped, and the report says so."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,9 @@ def test_transformers_and_heads_in_half_precision_give_the_processors_scores(
     with torch.no_grad():
         for parameter in model.heads.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.1)
+        for name, parameter in model.named_parameters():
+            if name.endswith(("gamma_1", "gamma_2")):  # DINOv3's blocks begin without an effect
+                parameter.fill_(0.5)
     export_bundle(model, tmp_path, "0", Thresholds(0.5, 0.5), {}, {})
     on_gpu = load_runtime(str(tmp_path), "cuda:0", max_batch=MAX_BATCH)
     on_gpu.warm_up()
@@ -96,6 +100,22 @@ def test_transformers_and_heads_in_half_precision_give_the_processors_scores(
     ):
         assert abs(ours.score - theirs.score) < SCORE_TOLERANCE
         assert np.abs(ours.anomaly_map - theirs.anomaly_map).max() < MAP_TOLERANCE
+
+
+def test_threads_in_turns_get_their_own_results(
+    runtime: SSVPRuntime, queries: list[tuple[np.ndarray, str]], expected: list[Prediction]
+) -> None:
+    """While one batch is computed the next is sent: neither reads what belongs to the other."""
+
+    def inspect(start: int) -> list[tuple[int, Prediction]]:
+        numbers = [(start + i) % len(queries) for i in range(1 + start % MAX_BATCH)]
+        return list(zip(numbers, _inspect(runtime, [queries[n] for n in numbers]), strict=True))
+
+    with ThreadPoolExecutor(runtime.lanes) as lanes:
+        found = [pair for batch in lanes.map(inspect, range(60)) for pair in batch]
+    for number, ours in found:
+        assert abs(ours.score - expected[number].score) < SCORE_TOLERANCE
+        assert np.abs(ours.anomaly_map - expected[number].anomaly_map).max() < MAP_TOLERANCE
 
 
 def test_memory_is_told(runtime: SSVPRuntime) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from model.bundle import (
     DINO_FILE,
+    HALF_HEADS_FILE,
     MANIFEST_FILE,
     SHIPPED,
     BundleError,
@@ -62,6 +63,19 @@ def test_a_written_bundle_is_read_back(folder: Path) -> None:
     assert bundle.manifest.golden.score == 0.7
     assert bundle.file(FILES[0]).read_bytes() == FILES[0].encode()
     assert bundle.digest == sha256(folder / MANIFEST_FILE)
+
+
+def test_heads_in_half_precision_belong_to_a_bundle_that_lists_them(folder: Path) -> None:
+    """Then they are checked like the rest; a bundle without them is whole."""
+    assert HALF_HEADS_FILE not in read_bundle(str(folder)).files
+    (folder / HALF_HEADS_FILE).write_bytes(b"half")
+    values = json.loads((folder / MANIFEST_FILE).read_text())
+    values["files"][HALF_HEADS_FILE] = sha256(folder / HALF_HEADS_FILE)
+    (folder / MANIFEST_FILE).write_text(json.dumps(values))
+    assert set(read_bundle(str(folder)).files) == {*FILES, HALF_HEADS_FILE}
+    (folder / HALF_HEADS_FILE).write_bytes(b"other")
+    with pytest.raises(BundleHashError, match=HALF_HEADS_FILE):
+        read_bundle(str(folder))
 
 
 def test_a_model_without_a_dino_tower_has_no_file_of_it() -> None:

@@ -15,7 +15,7 @@ from app.runtime import ssvp
 from app.runtime.protocol import OutOfDeviceMemoryError, Prediction, Query
 from app.runtime.ssvp import SSVPRuntime, choose_device, load_runtime
 from model.assembly import SSVP
-from model.bundle import CLIP_FILE, read_bundle
+from model.bundle import CLIP_FILE, HALF_HEADS_FILE, read_bundle
 from model.config import SSVP_NANO, SSVPConfig
 from model.export import Thresholds, export_bundle
 from model.scoring import predict_torch
@@ -100,6 +100,14 @@ def test_a_bundle_holds_half_precision_towers_but_for_their_vectors(served: Serv
         wide = not expected.is_floating_point() or expected.ndim < 2
         assert found[name].dtype == (expected.dtype if wide else torch.float16), name
         assert torch.equal(found[name].to(expected.dtype), expected), name
+
+
+def test_half_precision_heads_are_exported_and_no_cpu_serves_them(served: Served) -> None:
+    """There they would be slower; whatever the towers' precision, a CPU's heads are in fp32."""
+    bundle = read_bundle(str(served[2]))
+    assert HALF_HEADS_FILE in bundle.files
+    runtime = SSVPRuntime(bundle, torch.device("cpu"), "fp16")
+    assert runtime._head_precision is torch.float32
 
 
 def test_info_comes_from_the_bundle(served: Served) -> None:
