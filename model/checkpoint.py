@@ -21,6 +21,7 @@ from model.bundle import CLIP_FILE, DINO_FILE, PROMPTS_FILE, sha256
 from model.config import SSVPConfig
 from model.ssvp.heads import SSVPHeads
 from model.ssvp.rarity import RarityExperts
+from model.unfilled import Unfilled
 
 TRAINED_HEADS_FILE = "heads.safetensors"
 RARITY_FILE = "rarity.safetensors"
@@ -118,7 +119,8 @@ def share_towers(source: Path, target: Path) -> None:
 
 def load_towers(folder: Path, config: SSVPConfig) -> tuple[ClipTower, DinoTower | None]:
     """Build the towers a config asks for with the weights of a run or bundle folder."""
-    clip, dino = ClipTower(config), build_dino(config)
+    with Unfilled():
+        clip, dino = ClipTower(config), build_dino(config)
     load_module(clip.model, folder / CLIP_FILE)
     if dino is not None:
         load_module(dino.model, folder / DINO_FILE)
