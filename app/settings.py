@@ -106,7 +106,7 @@ class Settings(BaseSettings):
 
     @property
     def places(self) -> int:
-        """How many requests are served at once: as many as may wait and be computed."""
+        """How many requests are served at once: as many as may wait, and a batch."""
         return self.queue_size + self.max_batch
 
     @field_validator("image_roots", mode="before")

@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.pipeline IMAGE... [--seconds 10] [--in-flight 24]
 
 What a service with the same runtime can reach at most: no HTTP, no event loop, no deadlines, no checks. A pool
-decodes images and draws answers, the runtime's lanes compute whatever is ready, as in the service. With
-`--steps` it reads `latency N` and `throughput SECONDS` from its standard input and answers each with a line, so
-that a benchmark can take turns with another process.
+decodes images and draws answers, the runtime's lanes compute whatever is ready, as in the service; but on a GPU
+the service lets half a batch gather behind another. With `--steps` it reads `latency N`, `throughput SECONDS`
+from its standard input and answers each with a line, so that a benchmark can take turns with another process.
 """
 
 import argparse

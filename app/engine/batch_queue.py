@@ -69,6 +69,7 @@ class BatchQueue:
         self._refusal: type[UnavailableError] | None = None
         self._submitted = 0
         self._last_done = -math.inf  # when a batch was computed last
+        self._newest_done = -math.inf  # when the newest of those was taken
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -128,6 +129,7 @@ class BatchQueue:
             left += [job for batch in self._computing.values() for job in batch.jobs]
             self._computing.clear()
             self._refusal = why = refusal or self._refusal or WorkerDeadError
+            self._condition.notify_all()
         return [(job, why("the image was not inspected")) for job in left]
 
     def take(self, lane: int) -> Batch | None:
@@ -137,7 +139,8 @@ class BatchQueue:
             while not jobs and (self._waiting or self._refusal is None):
                 self._condition.wait_for(lambda: self._refusal or self._is_next(lane))
                 self._hold_open()
-                jobs = self._pop_batch()
+                if self._refusal or self._is_next(lane):  # another lane may have begun meanwhile
+                    jobs = self._pop_batch()
             if not jobs:
                 return None
             alone = not self._computing and not self._waiting
@@ -150,8 +153,11 @@ class BatchQueue:
         with self._condition:
             now = time.perf_counter()
             began = max(batch.since, self._last_done) if self._whole else batch.since
-            self._clock.observe(len(batch.jobs), now - began)
-            self._last_done = now
+            if (
+                not self._whole or batch.since > self._newest_done
+            ):  # one overtaken says nothing of itself
+                self._clock.observe(len(batch.jobs), now - began)
+            self._last_done, self._newest_done = now, max(batch.since, self._newest_done)
             self._computing.pop(lane, None)
             if self._whole:
                 self._condition.notify_all()  # a smaller batch may be next now
@@ -191,7 +197,8 @@ class BatchQueue:
         they would have to wait anyway.
         """
         behind = self._whole and self._computing
-        enough = math.ceil(self._computer.max_batch / 2) if behind else 1
+        half = min(math.ceil(self._computer.max_batch / 2), self._limits.queue_size)
+        enough = half if behind else 1
         busy = all(before in self._computing for before in range(lane))
         return busy and len(self._waiting) >= enough
 
@@ -210,7 +217,10 @@ class BatchQueue:
             self._condition.wait(left)
 
     def _pop_batch(self) -> list[Job]:
-        """Take half a lane's share and come back for the rest; of a whole device, all that waits."""
+        """Take half a lane's share and come back for the rest; of a whole device, all that waits.
+
+        What is taken behind another batch is computed even if it is late by then.
+        """
         # A core gains little by a second image, for which the first one waits: a long queue is worth that.
         takers = 1 if self._whole else 2 * self._lanes
         limit = min(math.ceil(len(self._waiting) / takers), self._computer.max_batch)

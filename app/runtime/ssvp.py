@@ -217,13 +217,7 @@ class SSVPRuntime:
             with self._turns.sending():
                 images = collate([q.prepared.to(self._device) for q in queries])
             with self._turns.computing():
-                # Named, so that the memory onnxruntime reads outlives its call.
-                inputs = self._head_inputs(images, [q.product for q in queries], threads)
-                heads = self._heads(inputs)
-                maps = _to_host(heads.anomaly_map)
-                scores = _to_host(
-                    torch.stack([heads.score, heads.score_global, heads.score_local], dim=1)
-                )
+                scores, maps = self._computed(images, [q.product for q in queries], threads)
         return [
             Prediction(score, score_global, score_local, anomaly_map)
             for (score, score_global, score_local), anomaly_map in zip(
@@ -231,12 +225,17 @@ class SSVPRuntime:
             )
         ]
 
-    def _head_inputs(
+    def _computed(
         self, images: TowerImages, products: Sequence[str], threads: int
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor, Tensor]:
+        """Return scores `[B, 3]` and maps on the host; a GPU's memory is free for the next turn."""
         text = torch.stack([self._text_bank(product) for product in products])  # [B, P, D]
         tokens = self._towers(images, threads)
-        return head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
+        # Named, so that the memory onnxruntime reads outlives its call.
+        inputs = head_inputs(tokens.clip, tokens.dino, text, self._head_precision)
+        heads = self._heads(inputs)
+        scores = torch.stack([heads.score, heads.score_global, heads.score_local], dim=1)
+        return _to_host(scores), _to_host(heads.anomaly_map)
 
     def _text_bank(self, product: str) -> Tensor:
         """Return T_init `[P, D]` of a product, from the cache of the most recent names if it is there."""

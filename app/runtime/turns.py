@@ -61,6 +61,11 @@ class CudaTurns:
         sent = self._copies.record_event()
         with self._lock, torch.cuda.stream(self.stream):
             self.stream.wait_event(sent)
-            yield
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(RuntimeError):  # of a lost device
+                    self.stream.synchronize()
+                raise
             computed = self.stream.record_event()
         computed.synchronize()

@@ -116,6 +116,8 @@ def main() -> None:
     parser.add_argument("--no-cudnn-attention", action="store_true", help="leave that to flash")
     parser.add_argument("--no-service", action="store_true", help="leave out the HTTP service")
     options = parser.parse_args()
+    if options.bundle and options.full_depth:
+        parser.error("--full-depth is of random weights; a bundle has its own depth")
     if not torch.cuda.is_available():
         parser.exit(1, "there is no GPU here, or torch cannot use it\n")
     if options.no_cudnn_attention:

@@ -6,7 +6,7 @@ import pytest
 from app.engine.decode import decode
 from app.runtime.protocol import Query
 from app.runtime.ssvp import SSVPRuntime, load_runtime
-from model.bundle import MANIFEST_FILE, SHIPPED, files_of
+from model.bundle import MANIFEST_FILE, SHIPPED, read_bundle
 from model.config import SSVP_NANO
 from model.data.held_out import held_out_samples
 
@@ -23,7 +23,7 @@ def runtime() -> SSVPRuntime:
 def test_files_are_those_of_the_manifest_and_nothing_else() -> None:
     """No pickle, no leftovers, under 25 MB."""
     files = [f for f in FOLDER.iterdir() if f.suffix != ".md"]
-    assert {f.name for f in files} == {MANIFEST_FILE, *files_of(SSVP_NANO)}
+    assert {f.name for f in files} == {MANIFEST_FILE, *read_bundle("ssvp-nano").files}
     assert sum(f.stat().st_size for f in files) < SIZE_LIMIT
 
 
