@@ -71,9 +71,9 @@ class Pipeline:
     def _take(self, ready: "queue.SimpleQueue[Opened]") -> list[Opened]:
         """Return a lane's share of what is ready, none after a while without any."""
         batch: list[Opened] = []
-        lanes = 1 if self._runtime.pipelined else self._runtime.lanes
-        limit = math.ceil(self._settings.max_batch / lanes)
-        share = max(1, min(limit, math.ceil(ready.qsize() / lanes)))
+        parts = self._runtime.parts
+        limit = math.ceil(self._settings.max_batch / parts)
+        share = max(1, min(limit, math.ceil(ready.qsize() / parts)))
         with contextlib.suppress(queue.Empty):
             while len(batch) < share:
                 batch.append(ready.get(block=not batch, timeout=0.1))

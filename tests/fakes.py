@@ -56,7 +56,7 @@ class FakeRuntime:
         self.calls = 0
         self.digest = DIGEST
         self.lanes = 1
-        self.pipelined = False
+        self.pipelined = False  # lanes follow one another on one device
         self.useful_batch = 64
         self.side_px = MAP_PX
         self.bias = 0.0  # added to every score, as a broken device might
@@ -65,6 +65,11 @@ class FakeRuntime:
         self.gate.set()
         self.on_warm_up: Callable[[], object] = lambda: None
         self.on_predict: Callable[[], object] = lambda: None
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts the lanes divide the device."""
+        return 1 if self.pipelined else self.lanes
 
     @property
     def info(self) -> ModelInfo:

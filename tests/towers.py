@@ -1,12 +1,21 @@
-"""A run folder with towers of random weights, as fetching or pretraining would leave it."""
+"""Models of random weights: moved off their start, or in a run folder as fetching or pretraining leaves it."""
 
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from model.assembly import SSVP
 from model.checkpoint import CONFIG_FILE, save_json, save_towers
 from model.config import SSVPConfig
+
+
+def disturb(*modules: nn.Module) -> None:
+    """Move each parameter off its start value, at which many have no effect."""
+    with torch.no_grad():
+        for module in modules:
+            for parameter in module.parameters():
+                parameter.add_(torch.randn(parameter.shape) * 0.1)
 
 
 def write_towers(folder: Path, config: SSVPConfig) -> Path:

@@ -46,22 +46,15 @@ class BatchQueue:
     Args:
         computer: says how many queries a batch may hold now.
         limits: how much waits and how much is computed at once.
-        lanes: how many take batches.
+        parts: into how many the lanes divide the device, see `Runtime`.
         on_late: given each job whose turn came after its deadline; called on the lane's thread, under the lock.
-        pipelined: lanes take turns on one device, see `Runtime`.
     """
 
     def __init__(
-        self,
-        computer: Computer,
-        limits: BatchLimits,
-        lanes: int,
-        on_late: Callable[[Job], None],
-        *,
-        pipelined: bool = False,
+        self, computer: Computer, limits: BatchLimits, parts: int, on_late: Callable[[Job], None]
     ) -> None:
-        self._computer, self._limits, self._lanes, self._on_late = computer, limits, lanes, on_late
-        self._whole = pipelined or lanes == 1  # each batch has the whole device
+        self._computer, self._limits, self._parts, self._on_late = computer, limits, parts, on_late
+        self._whole = parts == 1  # each batch has the whole device
         self._clock = BatchClock(computer.max_batch)
         self._condition = threading.Condition()
         self._waiting = WaitingJobs()
@@ -153,9 +146,8 @@ class BatchQueue:
         with self._condition:
             now = time.perf_counter()
             began = max(batch.since, self._last_done) if self._whole else batch.since
-            if (
-                not self._whole or batch.since > self._newest_done
-            ):  # one overtaken says nothing of itself
+            overtaken = self._whole and batch.since <= self._newest_done  # how long it took is lost
+            if not overtaken:
                 self._clock.observe(len(batch.jobs), now - began)
             self._last_done, self._newest_done = now, max(batch.since, self._newest_done)
             self._computing.pop(lane, None)
@@ -175,15 +167,14 @@ class BatchQueue:
         """Estimate the time to a new query's result; 0 when idle, lest a stale estimate refuse for ever."""
         if not self._waiting and not self._computing:
             return 0.0
-        lanes = 1 if self._whole else self._lanes
-        share = math.ceil((self._waiting.before(deadline) + 1) / lanes)
+        share = math.ceil((self._waiting.before(deadline) + 1) / self._parts)
         own_s = self._clock.expected_queue(share, self._computer.max_batch)
         return max(0.0, self._free_at(now) - now) + own_s
 
     def _free_at(self, now: float) -> float:
-        """Estimate when the device, or the first lane that has a part of it, has computed what it has."""
+        """Estimate when the device, or the first part of it, has computed what it has."""
         batches = self._computing.values()
-        if not batches or (not self._whole and len(batches) < self._lanes):
+        if len(batches) < self._parts:
             return now
         took = [self._clock.expected_queue(len(b.jobs), self._computer.max_batch) for b in batches]
         if self._whole:
@@ -222,7 +213,7 @@ class BatchQueue:
         What is taken behind another batch is computed even if it is late by then.
         """
         # A core gains little by a second image, for which the first one waits: a long queue is worth that.
-        takers = 1 if self._whole else 2 * self._lanes
+        takers = 1 if self._whole else 2 * self._parts
         limit = min(math.ceil(len(self._waiting) / takers), self._computer.max_batch)
         batch: list[Job] = []
         while self._waiting and len(batch) < limit:

@@ -48,12 +48,9 @@ class Batcher:
             on_death: called on the loop when a worker has ended though nobody stopped it.
         """
         self._runtime, self._on_batch, self._on_death = runtime, on_batch, on_death
-        at_once = 1 if runtime.pipelined else runtime.lanes
-        share = math.ceil(limits.max_batch / at_once)
+        share = math.ceil(limits.max_batch / runtime.parts)
         self._computer = Computer(runtime, min(share, runtime.useful_batch))
-        self._queue = BatchQueue(
-            self._computer, limits, runtime.lanes, self._late, pipelined=runtime.pipelined
-        )
+        self._queue = BatchQueue(self._computer, limits, runtime.parts, self._late)
         self._loop = asyncio.get_running_loop()
         self._warm: asyncio.Future[None] = self._loop.create_future()
         self._threads = [

@@ -62,9 +62,8 @@ def find_regions(anomaly_map: NDArray[np.float32], threshold: float, area: Box) 
     labels, count = ndimage.label(inside, structure=_EIGHT_NEIGHBOURS)
     cells = labels[inside] - 1
     scores = np.zeros(count, dtype=np.float32)
-    np.maximum.at(
-        scores, cells, anomaly_map[window][inside]
-    )  # ndimage.maximum would sort all cells
+    # ndimage.maximum would sort all cells
+    np.maximum.at(scores, cells, anomaly_map[window][inside])
     areas = np.bincount(cells, minlength=count)
     boxes = ndimage.find_objects(labels)
     best_first = np.argsort(-scores, kind="stable")

@@ -17,8 +17,8 @@ class BatchLimits:
     """How much waits and how much is computed at once.
 
     Attributes:
-        max_batch: most queries computed at once, all lanes together; where lanes are pipelined as many again
-            are ready behind them.
+        max_batch: most queries computed at once, all lanes together; where these do not divide the device as
+            many again are ready behind them.
         max_wait_s: longest time the oldest query is held back so that others may join it; where each of several
             lanes has a part of the device it is not.
         queue_size: most queries that wait; those being computed do not count.

@@ -87,9 +87,7 @@ class OnnxHeads:
             binding.bind_output(
                 name, kind, index, "float32", tuple(tensor.shape), tensor.data_ptr()
             )
-        self._session.run_with_iobinding(
-            binding
-        )  # waits for the stream: only then its buffers are free
+        self._session.run_with_iobinding(binding)  # waits for the stream, then frees its buffers
         return HeadScores(*outputs)
 
 

@@ -99,10 +99,11 @@ class Runtime(Protocol):
         ...
 
     @property
-    def pipelined(self) -> bool:
-        """Whether batches follow one another on one device, which so never waits for the next: a GPU.
+    def parts(self) -> int:
+        """Into how many parts the lanes divide the device.
 
-        Otherwise each lane has a part of the device, some of a CPU's cores.
+        As many as there are lanes on a CPU, each with cores of its own; 1 on a GPU, where batches follow one
+        another, so that it never waits for the next.
         """
         ...
 

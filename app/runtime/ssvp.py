@@ -132,9 +132,9 @@ class SSVPRuntime:
         return self._lanes
 
     @property
-    def pipelined(self) -> bool:
+    def parts(self) -> int:
         """A GPU computes one batch after the other."""
-        return self._device.type == "cuda"
+        return self._lanes if self._device.type == "cpu" else 1
 
     @property
     def useful_batch(self) -> int:

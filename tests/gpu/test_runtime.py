@@ -14,6 +14,7 @@ from model.assembly import SSVP
 from model.data.held_out import held_out_samples
 from model.export import Thresholds, export_bundle
 from tests.configs import TINY_VIT
+from tests.towers import disturb
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -84,9 +85,8 @@ def test_transformers_and_heads_in_half_precision_give_the_processors_scores(
     """A ViT's positions, attention and activations, and ATF in fp16, with weights off their start values."""
     torch.manual_seed(0)
     model = SSVP(TINY_VIT).eval()
+    disturb(model.heads)
     with torch.no_grad():
-        for parameter in model.heads.parameters():
-            parameter.add_(torch.randn(parameter.shape) * 0.1)
         for name, parameter in model.named_parameters():
             if name.endswith(("gamma_1", "gamma_2")):  # DINOv3's blocks begin without an effect
                 parameter.fill_(0.5)

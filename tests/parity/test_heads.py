@@ -14,6 +14,7 @@ from model.config import SSVP_NANO, SSVPConfig
 from model.export import example_head_inputs, export_heads
 from model.ssvp.exportable import ExportableHeads, head_input_names
 from tests.configs import TINY_VIT
+from tests.towers import disturb
 
 KINDS = [
     TINY_VIT,
@@ -44,9 +45,7 @@ def _disturbed(config: SSVPConfig) -> SSVP:
     """Return a model with no parameter at its start value."""
     torch.manual_seed(0)
     model = SSVP(config).eval()
-    with torch.no_grad():
-        for parameter in model.heads.parameters():
-            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    disturb(model.heads)
     return model
 
 

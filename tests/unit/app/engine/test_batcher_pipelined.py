@@ -77,9 +77,7 @@ async def test_a_batch_is_held_open_as_with_one_worker() -> None:
 
 async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
     """Otherwise it would seem twice as long, and images that can be in time would be refused."""
-    queue = BatchQueue(
-        Computer(FakeRuntime(), 2), BatchLimits(2), 2, lambda _job: None, pipelined=True
-    )
+    queue = BatchQueue(Computer(FakeRuntime(), 2), BatchLimits(2), 1, lambda _job: None)
 
     def put(deadline: float) -> None:
         future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
@@ -114,9 +112,7 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
 
 async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes() -> None:
     """One that failed and was repeated image by image seems as short as what was left of it."""
-    queue = BatchQueue(
-        Computer(FakeRuntime(), 1), BatchLimits(1), 2, lambda _job: None, pipelined=True
-    )
+    queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
     for _ in range(2):
         future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
         queue.put(query(0.5), future, math.inf, urgent=False)

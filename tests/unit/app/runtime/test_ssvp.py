@@ -21,6 +21,7 @@ from model.export import Thresholds, export_bundle
 from model.scoring import predict_torch
 from model.types import Sample
 from tests.configs import TINY_VIT
+from tests.towers import disturb
 
 PARITY = 1e-4  # fp32 in torch against fp32 in onnxruntime
 
@@ -48,9 +49,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     config: SSVPConfig = replace(request.param, name="under-test")
     torch.manual_seed(0)
     model = SSVP(config)
-    with torch.no_grad():
-        for parameter in [*model.heads.parameters(), *model.prompts.parameters()]:
-            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    disturb(model.heads, model.prompts)
     folder = tmp_path_factory.mktemp("bundle")
     export_bundle(model.eval(), folder, "9.9", Thresholds(0.6, 0.4), {}, {})
     return model, load_runtime(str(folder), "cpu"), folder
