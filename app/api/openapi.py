@@ -8,7 +8,6 @@ from typing import Any
 from app.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from app.api.problems import problem_of
 from app.api.schemas import DetectParameters
-from app.api.small_answers import SmallAnswer
 from app.errors import (
     ClientGoneError,
     HeadersTimeoutError,
@@ -26,6 +25,7 @@ EXAMPLE_IMAGE = (
 )
 # Refused before a profile was read, so never in a small one.
 _BELOW_HTTP = {HttpMalformedError, HeadersTimeoutError, HeadersTooLargeError}
+_LINE = {"text/plain": {"schema": {"type": "string", "example": "1;0.8731;0.5000;17;A-17\r\n"}}}
 
 DETECT_DESCRIPTION = f"""
 Send one image in any of four forms; the bytes decide which it is, the content type is only a hint.
@@ -118,17 +118,8 @@ def problem_responses(*, products: bool = False) -> dict[int | str, dict[str, An
 
 
 def detect_responses() -> dict[int | str, dict[str, Any]]:
-    """Return all answers of `POST /v1/detect`, those of the small answer profiles too."""
-    either = {"anyOf": [_reference("Answer"), SmallAnswer.model_json_schema()]}
-    verdict = {"content": {**_small_content(), "application/json": {"schema": either}}}
-    return {200: verdict, **problem_responses()}
-
-
-def _small_content() -> dict[str, Any]:
-    return {
-        "application/json": {"schema": SmallAnswer.model_json_schema()},
-        "text/plain": {"schema": {"type": "string", "example": "1;0.8731;0.5000;17;A-17\r\n"}},
-    }
+    """Return the answers of `POST /v1/detect` that FastAPI does not know of: a line of text, and problems."""
+    return {200: {"content": _LINE}, **problem_responses()}
 
 
 def _reference(model: str) -> dict[str, str]:
@@ -137,12 +128,12 @@ def _reference(model: str) -> dict[str, str]:
 
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
-    small = {} if _BELOW_HTTP.issuperset(kinds) else _small_content()
+    small = {"application/json": {"schema": _reference("SmallAnswer")}, **_LINE}
     return {
         "description": "; ".join(kind.title for kind in kinds),
         "content": {
             PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples},
-            **small,
+            **({} if _BELOW_HTTP.issuperset(kinds) else small),
         },
     }
 

@@ -97,3 +97,16 @@ async def test_headers_that_are_too_large_are_shown_without_small_answers(servic
             small = {"application/json", "text/plain"} if status != "431" else set()
             if status != "200":
                 assert set(response["content"]) - {"application/problem+json"} == small, status
+
+
+async def test_a_verdict_is_shown_in_each_answer_profile(service: Service) -> None:
+    """One of two objects, neither bound by the other's schema, or a line of text."""
+    document = (await service.client.get("/openapi.json")).json()
+    content = document["paths"]["/v1/detect"]["post"]["responses"]["200"]["content"]
+    shown = content["application/json"]["schema"]
+    assert shown["anyOf"] == [
+        {"$ref": "#/components/schemas/Answer"},
+        {"$ref": "#/components/schemas/SmallAnswer"},
+    ]
+    assert "$ref" not in shown
+    assert content["text/plain"]["schema"]["type"] == "string"

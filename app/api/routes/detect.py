@@ -13,7 +13,7 @@ from app.api.forms import Received, read_as
 from app.api.openapi import DETECT_DESCRIPTION, detect_openapi, detect_responses
 from app.api.receive import beside_loop, take_apart
 from app.api.schemas import Answer, DetectParameters
-from app.api.small_answers import MEDIA_TYPES, Echo, small_answer
+from app.api.small_answers import MEDIA_TYPES, Echo, SmallAnswer, small_answer
 from app.engine.image_files import ImageFiles
 from app.errors import DeadlinePassedError, ImageMissingError
 from app.records import RequestRecord
@@ -25,7 +25,7 @@ router = APIRouter(tags=["inspection"], dependencies=[Depends(for_inspection)])
     "/v1/detect",
     summary="Inspect one image",
     description=DETECT_DESCRIPTION,
-    response_model=Answer,
+    response_model=Answer | SmallAnswer,
     responses=detect_responses(),
     openapi_extra=detect_openapi(),
 )
