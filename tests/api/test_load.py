@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,24 +108,28 @@ async def _assert_counted(service: Service, outcomes: list[str]) -> None:
 async def test_overload_is_refused_at_once_and_what_was_accepted_is_served(times: int) -> None:
     """What is too much has its 503 before anything is computed; the rest is computed in full batches."""
     max_batch, queue_size = 4, 16
-    places = queue_size + max_batch
     runtime = FakeRuntime()
     chosen = Settings(max_batch=max_batch, queue_size=queue_size)
     async with serving(runtime, settings=chosen) as service:
         runtime.gate.clear()
-        post = service.client.post
-        calls = [
-            asyncio.create_task(post(URL, params=NO_HEATMAP, content=PICTURES[200]))
-            for _ in range(times * places)
-        ]
-        await until(lambda: sum(call.done() for call in calls) >= len(calls) - places)
-        await until(lambda: service.engine.snapshot().queue_depth == queue_size)
-        for refused in [call.result() for call in calls if call.done()]:
+        before = runtime.calls
+
+        def call() -> asyncio.Task[httpx.Response]:
+            return asyncio.create_task(
+                service.client.post(URL, params=NO_HEATMAP, content=PICTURES[200])
+            )
+
+        first = call()
+        await until(lambda: runtime.calls > before)  # from here on whatever comes has to wait
+        rest = [call() for _ in range(times * queue_size)]
+        await until(lambda: sum(c.done() for c in rest) == len(rest) - queue_size)
+        assert service.engine.snapshot().queue_depth == queue_size
+        for refused in [c.result() for c in rest if c.done()]:
             assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
             assert int(refused.headers["retry-after"]) >= 1
         runtime.gate.set()
-        statuses = [answer.status_code for answer in await asyncio.gather(*calls)]
-        assert queue_size < statuses.count(200) <= places  # the first batch may have had room left
-        assert max(len(batch) for batch in runtime.batches) == max_batch
+        statuses = [answer.status_code for answer in await asyncio.gather(first, *rest)]
+        assert statuses.count(200) == 1 + queue_size
+        assert [len(batch) for batch in runtime.batches[-4:]] == [max_batch] * 4
         assert service.engine.snapshot().queue_depth == 0
-        assert (await post(URL, content=PICTURES[200])).status_code == 200
+        assert (await call()).status_code == 200
