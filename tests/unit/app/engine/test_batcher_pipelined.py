@@ -75,8 +75,23 @@ async def test_a_batch_is_held_open_as_with_one_worker() -> None:
     await batcher.stop(5)
 
 
-async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
+class _Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.now += seconds
+
+
+async def test_a_batch_behind_another_is_timed_from_that_ones_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Otherwise it would seem twice as long, and images that can be in time would be refused."""
+    clock = _Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 2), BatchLimits(2), 1, lambda _job: None)
 
     def put(deadline: float) -> None:
@@ -91,27 +106,30 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
         return batch
 
     first, second = take_two(0), take_two(1)
-    time.sleep(0.2)
+    clock.advance(0.2)
     queue.done(0, first)
-    time.sleep(0.2)
+    clock.advance(0.2)
     queue.done(1, second)
-    assert queue._clock.expected(2) == pytest.approx(0.2, abs=0.05)
+    assert queue._clock.expected(2) == pytest.approx(0.2)
 
     first, _ = take_two(0), take_two(1)  # two batches of 0.2 s are ahead, and its own
     with pytest.raises(DeadlineUnreachableError):
-        put(time.perf_counter() + 0.5)
-    time.sleep(0.2)
+        put(clock.now + 0.5)
+    clock.advance(0.2)
     queue.done(0, first)  # the other begins now, whenever it was taken
     with pytest.raises(DeadlineUnreachableError):
-        put(time.perf_counter() + 0.35)
+        put(clock.now + 0.35)
     for _ in range(4):
         put(math.inf)
     # The batch being computed, two that wait, half of one for itself: one after the other.
-    assert queue._needed_s(math.inf, time.perf_counter()) == pytest.approx(0.7, abs=0.1)
+    assert queue._needed_s(math.inf, clock.now) == pytest.approx(0.7)
 
 
-async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes() -> None:
+async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One that failed and was repeated image by image seems as short as what was left of it."""
+    clock = _Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
     for _ in range(2):
         future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
@@ -119,10 +137,10 @@ async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes() -
     first, second = queue.take(0), queue.take(1)
     assert first is not None
     assert second is not None
-    time.sleep(0.2)
+    clock.advance(0.2)
     queue.done(1, second)
     queue.done(0, first)
-    assert queue._clock.expected(1) == pytest.approx(0.2, abs=0.05)
+    assert queue._clock.expected(1) == pytest.approx(0.2)
 
 
 async def test_a_queue_shorter_than_half_a_batch_fills_the_other_lane() -> None:
