@@ -49,7 +49,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, ServiceError):  # others than these the server logs
         log_internal(error, record.request_id)
     problem = describe(error, record.request_id)
-    record.code = problem.code
+    note_problem(record, problem)
     headers = answer_headers(record)
     if isinstance(error, ServiceError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
@@ -58,12 +58,19 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         headers.update(error.headers or {})
     echo: Echo = getattr(request.state, "echo", None) or Echo.of(request.query_params.multi_items())
+    record.part_id, record.sequence = echo.part_id, echo.sequence
     if echo.profile == "full":
         return Response(
             problem.model_dump_json(exclude_none=True), problem.status, headers, MEDIA_TYPE
         )
     headers["Content-Type"] = MEDIA_TYPES[echo.profile]
     return Response(small_problem(problem, echo, record.elapsed_s), problem.status, headers)
+
+
+def note_problem(record: RequestRecord, problem: Problem) -> None:
+    """Note for the log how a request ended, and why: a small answer has no room for it."""
+    record.status, record.code = problem.status, problem.code
+    record.detail = "" if problem.error_type == "internal" else problem.detail
 
 
 def log_internal(error: Exception, request_id: str) -> None:

@@ -16,7 +16,7 @@ from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
 from app.api.forms import Received, read_as
 from app.api.openapi import BATCH_DESCRIPTION, batch_openapi, problem_responses
-from app.api.problems import describe, log_internal
+from app.api.problems import describe, log_internal, note_problem
 from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
@@ -84,7 +84,7 @@ async def _inspect_all(
         except Exception as error:  # noqa: BLE001 - a bug on one image is not the others'
             log_internal(error, record.request_id)
             problem = describe(error, record.request_id)
-            part.status, part.code = problem.status, problem.code
+            note_problem(part, problem)
             return problem.model_dump(mode="json", exclude_none=True)
 
     async with asyncio.TaskGroup() as group:
