@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
-from app.api.forms import Received, read_as
+from app.api.forms import NO_IMAGE, Received, read_as
 from app.api.openapi import BATCH_DESCRIPTION, batch_openapi, problem_responses
 from app.api.problems import describe, log_internal, note_problem
 from app.api.receive import take_apart
@@ -52,7 +52,7 @@ async def detect_batch(
         if parameters.profile != "full" or parameters.image_path is not None:
             raise ParameterError("profile, image_path: not allowed in a batch")
         if not received.images:
-            raise ImageMissingError("there is no `image` in the body")
+            raise ImageMissingError(NO_IMAGE)
         keys.spend_more(record.key, len(received.images) - 1)
         basis = inspector.basis(parameters.product, parameters.roi)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
