@@ -85,7 +85,8 @@ def describe(error: Exception, request_id: str) -> Problem:
         case HTTPException():
             return _http_problem(error, request_id)
         case RequestValidationError():
-            return problem_of(ParameterError, str(ParameterError("invalid parameters")), request_id)
+            complaints = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
+            return problem_of(ParameterError, complaints, request_id)
         case ClientDisconnect():
             return problem_of(ClientGoneError, "the connection was closed", request_id)
         case ServiceError() if not isinstance(error, InternalError):
