@@ -6,6 +6,7 @@ holds up whoever has files looked for on it, until their deadline, and nobody el
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 import threading
@@ -24,6 +25,8 @@ from app.errors import (
     ParameterError,
     QueueFullError,
 )
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 READERS, FINDERS = 8, 2  # of each root
@@ -75,6 +78,14 @@ class ImageFiles:
         self._limit_bytes = limit_bytes
         self._waits: set[asyncio.Timeout] = set()
         self._closed = False
+
+    def look_for_roots(self) -> None:
+        """Log which roots are no folders: every `image_path` would be 404, as if the camera wrote nothing.
+
+        They stay in use, since a share may be mounted later. One that is dead is waited for by a thread alone.
+        """
+        for share in self._shares:
+            threading.Thread(target=_warn_of_no_folder, args=(share.root,), daemon=True).start()
 
     def close(self) -> None:
         """End every wait in `DrainingError`, also those that begin from now on."""
@@ -159,6 +170,13 @@ class ImageFiles:
             raise DeadlinePassedError("the file was not read in time") from None
         finally:
             self._waits.discard(wait)
+
+
+def _warn_of_no_folder(root: Path) -> None:
+    with contextlib.suppress(OSError):  # as of a share that has gone stale
+        if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
+            return
+    logger.warning("SSVP_IMAGE_ROOTS: %s is no folder that can be read", root)
 
 
 def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T]:
