@@ -136,6 +136,7 @@ def test_options_reach_the_service(run: Run) -> None:
         ("--url", "http://127.0.0.1:9", "--bundle", "ssvp-nano"),
         ("--api-key-file", "key"),
         ("--url", "line3:8080"),
+        ("--products-file", "gone.json"),
         ("--threshold", "1.5"),
         ("--heatmap", "none"),
     ],
