@@ -32,6 +32,7 @@ T = TypeVar("T")
 READERS, FINDERS = 8, 2  # of each root
 SLOW_S = 1.0  # a root for which somebody has waited so long may be dead
 MAX_FOUND = 5_000
+MAX_TOLD = 256  # characters of a path that come back
 OPEN_FILES = Path("/proc/self/fd")
 
 
@@ -117,7 +118,7 @@ class ImageFiles:
                 found = await self._on_thread(share.readers, work, deadline)
             if found is not None:
                 return found
-        raise ImagePathError("there is no image at that path below the allowed folders")
+        raise ImagePathError(f"there is no image at {path[:MAX_TOLD]!a} below the allowed folders")
 
     async def find(self, pattern: str, deadline: float) -> list[str]:
         """Return the paths of all files that a pattern like `line3/good/*.png` means, in order of their names.
@@ -143,7 +144,7 @@ class ImageFiles:
             work = partial(find_image_files, pattern, share.root, deadline)
             if found := await self._on_thread(share.finders, work, deadline):
                 return found
-        raise ImagePathError("no file below the allowed folders fits that pattern")
+        raise ImagePathError(f"no file below the allowed folders fits {pattern[:MAX_TOLD]!a}")
 
     def _shares_of(self, path: Path) -> list[_Share]:
         named = [share for share in self._shares if path.is_relative_to(share.root)]

@@ -131,6 +131,17 @@ async def test_the_log_says_why(service: Service, caplog: pytest.LogCaptureFixtu
     assert draining["detail"]
 
 
+async def test_the_log_names_the_file_that_is_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it was sent: a PLC's text may end in blanks, or have the other kind of slash."""
+    caplog.set_level(logging.INFO, "app.records")
+    async with serving(settings=Settings(image_roots=(tmp_path,))) as service:
+        await service.client.post(URL, params={"image_path": "line3\\17.png ", "profile": "line"})
+    (line,) = _requests(caplog)
+    assert line["detail"].startswith(r"there is no image at 'line3\\17.png ' below")
+
+
 async def test_the_log_says_what_was_decided_on(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
