@@ -42,6 +42,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        app.state.image_files.look_for_roots()
         async with profiles.following(), engine.running(lambda: runtime or load_runtime(settings)):
             yield
 

@@ -25,10 +25,12 @@ class RequestRecord:
         started_at: `time.perf_counter()` at arrival.
         trace_id: of the caller's trace (W3C trace context); empty without one.
         part_id: as sent; untrusted text.
+        sequence: as sent; 0 where none was.
         key: name of the API key, empty where none was asked for or given.
         inspects: whether it asks for an inspection.
         status: of the answer; 500 until there is one.
         code: stable name of the problem, if it ended in one.
+        detail: what the caller was told of it; untrusted text. Empty for bugs, which are logged by themselves.
         inspection: what the engine found, if it got that far.
         parts: one record for each image of a batch.
     """
@@ -39,10 +41,12 @@ class RequestRecord:
     started_at: float = field(default_factory=time.perf_counter)
     trace_id: str = ""
     part_id: str = ""
+    sequence: int = 0
     key: str = ""
     inspects: bool = False
     status: int = 500
     code: str | None = None
+    detail: str = ""
     inspection: Inspection | None = None
     parts: list["RequestRecord"] = field(default_factory=list)
 
@@ -90,18 +94,23 @@ def log_request(record: RequestRecord) -> None:
 
 def _log_fields(record: RequestRecord) -> Iterator[tuple[str, Any]]:
     yield "request_id", record.request_id
-    for name in ("trace_id", "key", "part_id"):
+    for name in ("trace_id", "key", "part_id", "sequence"):
         if value := getattr(record, name):
             yield name, value
     yield "method", record.method
     yield "path", record.path
     yield "status", record.status
     yield "outcome", record.outcome
+    if record.detail:
+        yield "detail", record.detail
     if record.parts:
         yield "outcomes", [part.outcome for part in record.parts]
+        if any(part.detail for part in record.parts):
+            yield "details", [part.detail for part in record.parts]
     if record.inspection is not None:
         verdict, label = record.inspection.verdict, record.inspection.basis.label
         yield "score", round(verdict.score, 4)
+        yield "threshold", verdict.threshold
         if label is not None:
             yield "product", label
             yield "profile_version", verdict.profile_version

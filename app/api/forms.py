@@ -26,6 +26,7 @@ from app.errors import (
 )
 
 IMAGE = "image"
+NO_IMAGE = f"there is no `{IMAGE}`: the body is empty, or has only other fields"
 MAX_PARTS = 32
 MAX_NAME = 256
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
@@ -70,7 +71,7 @@ class Received:
             ImageMissingError: there is none, or more than one.
         """
         if not self.images:
-            raise ImageMissingError("there is no `image` in the body")
+            raise ImageMissingError(NO_IMAGE)
         if len(self.images) > 1:
             raise ImageMissingError(f"one `image` is expected, {len(self.images)} were sent")
         return self.images[0].data
@@ -197,7 +198,7 @@ def _split_multipart(body: bytes, boundary: bytes, max_parts: int) -> Received:
         if name == IMAGE:
             images.append(SentImage(_content(part), _file_name(part)))
         else:
-            pairs.append((name, _text(_content(part))))
+            pairs.append((name, _parameter(name, _content(part))))
 
     ended: list[bool] = []
     try:
@@ -229,6 +230,16 @@ def _content(part: Field | File) -> bytes:
         return part.value or b""
     part.file_object.seek(0)
     return part.file_object.read()
+
+
+def _parameter(name: str, value: bytes) -> str:
+    try:
+        return _text(value)
+    except BodyUnreadableError as error:
+        if not is_image(value):
+            raise
+        told = f"a picture was sent as {_names([name])}; its field is `{IMAGE}`"
+        raise ImageMissingError(told) from error
 
 
 def _text(value: bytes) -> str:

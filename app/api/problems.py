@@ -49,7 +49,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, ServiceError):  # others than these the server logs
         log_internal(error, record.request_id)
     problem = describe(error, record.request_id)
-    record.code = problem.code
+    note_problem(record, problem)
     headers = answer_headers(record)
     if isinstance(error, ServiceError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
@@ -58,12 +58,19 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         headers.update(error.headers or {})
     echo: Echo = getattr(request.state, "echo", None) or Echo.of(request.query_params.multi_items())
+    record.part_id, record.sequence = echo.part_id, echo.sequence
     if echo.profile == "full":
         return Response(
             problem.model_dump_json(exclude_none=True), problem.status, headers, MEDIA_TYPE
         )
     headers["Content-Type"] = MEDIA_TYPES[echo.profile]
     return Response(small_problem(problem, echo, record.elapsed_s), problem.status, headers)
+
+
+def note_problem(record: RequestRecord, problem: Problem) -> None:
+    """Note for the log how a request ended, and why: a small answer has no room for it."""
+    record.status, record.code = problem.status, problem.code
+    record.detail = "" if problem.error_type == "internal" else problem.detail
 
 
 def log_internal(error: Exception, request_id: str) -> None:
@@ -78,7 +85,8 @@ def describe(error: Exception, request_id: str) -> Problem:
         case HTTPException():
             return _http_problem(error, request_id)
         case RequestValidationError():
-            return problem_of(ParameterError, str(ParameterError("invalid parameters")), request_id)
+            complaints = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
+            return problem_of(ParameterError, complaints, request_id)
         case ClientDisconnect():
             return problem_of(ClientGoneError, "the connection was closed", request_id)
         case ServiceError() if not isinstance(error, InternalError):

@@ -14,6 +14,7 @@ from app.api.forms import ONE_INSPECTION, BodyLimits, Received, receive
 from app.api.query import query_pairs
 from app.api.small_answers import Echo
 from app.engine.formats import is_image
+from app.records import RequestRecord
 
 T = TypeVar("T")
 _SMALL_BYTES = 2**19  # done in about a millisecond; a thread's turn takes longer on a busy machine
@@ -28,7 +29,8 @@ async def take_apart(
     size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
     received = await beside_loop(size, partial(receive, body, content_type, query, limits))
     request.state.echo = echo = Echo.of(received.pairs)
-    request.state.record.part_id = echo.part_id
+    record: RequestRecord = request.state.record
+    record.part_id, record.sequence = echo.part_id, echo.sequence
     return received
 
 

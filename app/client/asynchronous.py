@@ -33,7 +33,7 @@ from app.client.calls import (
 )
 from app.client.errors import UnreadableAnswerError
 from app.client.pictures import Image
-from app.client.sending import Sender
+from app.client.sending import Sender, check_url
 
 
 class AsyncSSVPClient:
@@ -52,6 +52,9 @@ class AsyncSSVPClient:
         verify: False, or an `ssl.SSLContext`, as httpx takes them.
         connections: most at the same time.
         transport: what carries requests, instead of the network.
+
+    Raises:
+        ValueError: the URL is none; no call could ever be answered, however often it was sent.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class AsyncSSVPClient:
         connections: int = 100,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        check_url(url)
         headers = {"Accept": "application/json"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"

@@ -92,6 +92,20 @@ class Sender:
             raise UnreadableAnswerError(message, "unreadable") from error
 
 
+def check_url(url: str) -> None:
+    """Check that a service can be called at a URL, before anything is sent.
+
+    Raises:
+        ValueError: the scheme or the host is missing, as in `line3:8080`, or the port is no number.
+    """
+    try:
+        read = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url!a} is no URL: {error}") from None
+    if read.scheme not in ("http", "https") or not read.host:
+        raise ValueError(f"{url!a} is no URL of a service: http://line3:8080, for instance, is one")
+
+
 def pauses(count: int, chance: Callable[[], float] = random.random) -> Iterator[float]:
     """Yield longer and longer pauses, each shortened by chance, so that callers do not return all at once."""
     for i in range(count):

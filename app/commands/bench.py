@@ -183,7 +183,8 @@ def _show(found: _Found, url: str, callers: int) -> None:
     table.add_row("ms to the answer", times)
     stages = ", ".join(f"{name} {value:g}" for name, value in figures["service_ms"].items())
     table.add_row("ms in the service, mean", stages)
-    table.add_row("images a batch, mean", str(figures["mean_batch"]))
+    mean_batch = figures["mean_batch"]
+    table.add_row("images a batch, mean", "" if mean_batch is None else f"{mean_batch:g}")
     table.add_row("verdicts", _counts(found.verdicts))
     table.add_row("errors", _counts(found.errors) or "none", style="red" if found.errors else "")
     write_line(

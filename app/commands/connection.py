@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from app.client.asynchronous import AsyncSSVPClient
+from app.client.sending import check_url
 from app.commands.environment import read_settings
 from app.commands.terminal import progress_bar
 from app.errors import NotReadyError, StartError
@@ -51,6 +52,11 @@ class Where:
         given = [name for name, value in local.items() if value is not None]
         if self.url is not None and given:
             raise typer.BadParameter(f"{given[0]} goes without --url: the service has its own")
+        if self.url is not None:
+            try:
+                check_url(self.url)
+            except ValueError as error:
+                raise typer.BadParameter(f"--url: {error}") from None
         if self.url is None and self.api_key_file is not None:
             raise typer.BadParameter("--api-key-file goes with --url")
 

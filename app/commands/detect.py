@@ -77,6 +77,8 @@ def detect(
     With --json one object a line is written, in the images' order.
     """
     where = Where(url, api_key_file, bundle, device, products_file)
+    if products_file is not None and not products_file.exists():
+        raise typer.BadParameter(f"there is no file {products_file}")
     found = find_pictures(images)
     kind: Literal["overlay", "map", "mask", "none"] = "none" if out is None else heatmap
     options: DetectOptions = {

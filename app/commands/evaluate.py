@@ -32,7 +32,7 @@ def evaluate(
     product: Annotated[
         str | None, typer.Option(help="Product name to use instead of each category's.")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Procedural pairs per family.")] = 200,
+    pairs: Annotated[int, typer.Option(min=1, help="Procedural pairs per family.")] = 200,
     pictures: Annotated[
         int, typer.Option(min=0, help="Pictures per category in the report; 0: none.")
     ] = 6,

@@ -14,6 +14,7 @@ from app.client.answers import Inspection
 from app.client.asynchronous import AsyncSSVPClient
 from app.client.calls import DetectOptions
 from app.client.errors import SSVPError
+from app.commands.pictures import why_missing
 from app.path_text import as_text
 
 
@@ -85,15 +86,15 @@ async def _inspect(
         except SSVPError as error:
             return Inspected(file, None, Failure(error.code, str(error)))
         except OSError as error:
-            return Inspected(file, None, _unread(error))
+            return Inspected(file, None, _unread(file, error))
 
 
 def missing(file: Path) -> Inspected:
     """Return what became of a file that is not there."""
-    return Inspected(file, None, Failure("file_missing", "there is no such picture"))
+    return Inspected(file, None, Failure("file_missing", why_missing(file)))
 
 
-def _unread(error: OSError) -> Failure:
+def _unread(file: Path, error: OSError) -> Failure:
     if isinstance(error, FileNotFoundError | IsADirectoryError):
-        return Failure("file_missing", "there is no such picture")
+        return Failure("file_missing", why_missing(file))
     return Failure("file_unreadable", error.strerror or str(error))

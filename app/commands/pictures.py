@@ -46,10 +46,15 @@ def existing_pictures(names: Sequence[str]) -> list[Path]:
     """Find files as `find_pictures` does; if any is missing the command ends, with a line for each."""
     found = find_pictures(names)
     for file in found.missing:
-        complain(f"{file}: there is no such picture")
+        complain(f"{file}: {why_missing(file)}")
     if found.missing:
         raise typer.Exit(code=FAILED)
     return found.files
+
+
+def why_missing(file: Path) -> str:
+    """Say what is wrong with a name that means no picture."""
+    return "no picture is in this folder" if file.is_dir() else "there is no such picture"
 
 
 def _named(name: str) -> list[Path]:

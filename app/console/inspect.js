@@ -5,7 +5,7 @@ import { setUpCamera } from "./camera.js";
 import { drawHistory, noChart } from "./charts.js";
 import { byId, keyOf, make, score, show, takesFiles } from "./dom.js";
 import { Problem } from "./problems.js";
-import { clearStage, setUpStage, showPicture } from "./stage.js";
+import { clearStage, setUpStage, showPicture, shownAs } from "./stage.js";
 import { showProblem, showVerdict, showWaiting } from "./verdict.js";
 
 const AT_ONCE = 2;
@@ -96,7 +96,7 @@ function listItems() {
   show(byId("list-card"), items.length > 0);
   const rows = [...items].reverse().map((item) => {
     const result = item.answer ? resultOf(item) : item.problem ? "Error" : "…";
-    const image = item.problem ? make("span", { class: "blank" }) : make("img", { src: item.url, alt: "" });
+    const image = item.problem ? make("span", { class: "blank" }) : make("img", { src: shownAs(item), alt: "" });
     const name = make("span", { class: "name" }, item.name, make("small", {}, item.answer ? `${score(item.answer.score)} · ${item.product}` : item.problem?.what ?? "waiting"));
     const badge = make("span", { class: `badge ${result.toLowerCase()}` }, result);
     const attributes = { onclick: () => choose(item), "aria-current": item === current ? "true" : "false" };

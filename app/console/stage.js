@@ -55,15 +55,22 @@ export function clearStage() {
 }
 
 // A picture the browser cannot show comes drawn by the service, heat map and all.
+const isDrawn = (item) => item.answer?.heatmap?.kind === "overlay";
+
+export function shownAs(item) {
+  if (!isDrawn(item)) return item.url;
+  const { media_type: kind, data } = item.answer.heatmap;
+  return `data:${kind};base64,${data}`;
+}
+
 export async function showPicture(item) {
   const { answer } = item;
-  const drawn = answer?.heatmap?.kind === "overlay";
-  const source = drawn ? `data:${answer.heatmap.media_type};base64,${answer.heatmap.data}` : item.url;
+  const drawn = isDrawn(item);
   const note = byId("stage-note");
   show(note, drawn);
   note.textContent = drawn ? "This browser cannot show the file itself: this is the picture as the service drew it, heat map included." : "";
   const picture = make("img", { alt: `Inspected picture ${item.name}` });
-  picture.src = source;
+  picture.src = shownAs(item);
   const mine = { heat: null, outline: null };
   frame = mine;
   try {

@@ -70,6 +70,8 @@ def recognise(data: bytes) -> ImageFormat:
         return accepted
     if (refused := _first_match(_REFUSED, data)) is not None:
         raise FormatRefusedError(f"{refused} is not accepted; send {ACCEPTED}")
+    if not data:
+        raise ImageUnrecognisedError("the picture is empty: it has 0 bytes")
     raise ImageUnrecognisedError(f"the first bytes are those of no image format; send {ACCEPTED}")
 
 

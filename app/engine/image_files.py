@@ -6,6 +6,7 @@ holds up whoever has files looked for on it, until their deadline, and nobody el
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 import threading
@@ -25,10 +26,13 @@ from app.errors import (
     QueueFullError,
 )
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 READERS, FINDERS = 8, 2  # of each root
 SLOW_S = 1.0  # a root for which somebody has waited so long may be dead
 MAX_FOUND = 5_000
+MAX_TOLD = 256  # characters of a path that come back
 OPEN_FILES = Path("/proc/self/fd")
 
 
@@ -76,6 +80,14 @@ class ImageFiles:
         self._waits: set[asyncio.Timeout] = set()
         self._closed = False
 
+    def look_for_roots(self) -> None:
+        """Log which roots are no folders: every `image_path` would be 404, as if the camera wrote nothing.
+
+        They stay in use, since a share may be mounted later. One that is dead is waited for by a thread alone.
+        """
+        for share in self._shares:
+            threading.Thread(target=_warn_of_no_folder, args=(share.root,), daemon=True).start()
+
     def close(self) -> None:
         """End every wait in `DrainingError`, also those that begin from now on."""
         self._closed = True
@@ -106,7 +118,7 @@ class ImageFiles:
                 found = await self._on_thread(share.readers, work, deadline)
             if found is not None:
                 return found
-        raise ImagePathError("there is no image at that path below the allowed folders")
+        raise ImagePathError(f"there is no image at {path[:MAX_TOLD]!a} below the allowed folders")
 
     async def find(self, pattern: str, deadline: float) -> list[str]:
         """Return the paths of all files that a pattern like `line3/good/*.png` means, in order of their names.
@@ -132,7 +144,7 @@ class ImageFiles:
             work = partial(find_image_files, pattern, share.root, deadline)
             if found := await self._on_thread(share.finders, work, deadline):
                 return found
-        raise ImagePathError("no file below the allowed folders fits that pattern")
+        raise ImagePathError(f"no file below the allowed folders fits {pattern[:MAX_TOLD]!a}")
 
     def _shares_of(self, path: Path) -> list[_Share]:
         named = [share for share in self._shares if path.is_relative_to(share.root)]
@@ -159,6 +171,13 @@ class ImageFiles:
             raise DeadlinePassedError("the file was not read in time") from None
         finally:
             self._waits.discard(wait)
+
+
+def _warn_of_no_folder(root: Path) -> None:
+    with contextlib.suppress(OSError):  # as of a share that has gone stale
+        if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
+            return
+    logger.warning("SSVP_IMAGE_ROOTS: %s is no folder that can be read", root)
 
 
 def _started(free: asyncio.Semaphore, work: Callable[[], T]) -> asyncio.Future[T]:

@@ -67,6 +67,7 @@ class ProductStore:
             self._load()
         except _BrokenError as error:
             raise StartError(f"products file: {error}") from None
+        self._log_start()
 
     @property
     def file(self) -> ProductsFile:
@@ -143,6 +144,17 @@ class ProductStore:
         if (found := self._known.of(product)) is None:
             raise ProductUnknownError(f"{product[:128]!a} has no profile")
         return found
+
+    def _log_start(self) -> None:
+        """Say what there is: with a wrong path the bundle's threshold would decide, and nobody would notice."""
+        if self._path is None:
+            return
+        if self._stamp is not None:
+            logger.info("products file: %d products were read", len(self._known.products))
+        elif (reason := self.why_read_only()) is not None:
+            logger.warning("products file: there is none, and none can be made: %s", reason)
+        else:
+            logger.info("products file: %s is not there yet", self._path)
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""List data sets, and look at the images that models are made from.
+"""Write manifests of data sets, and look at the images that models are made from.
 
 Knows the commands' options and the table of counts; `model.data` reads, draws and writes.
 """
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from model.data.row import ManifestRow
 
 data_cli = typer.Typer(
-    no_args_is_help=True, help="List data sets; look at the images that models are made from."
+    no_args_is_help=True,
+    help="Write manifests of data sets; look at the images that models are made from.",
 )
+
+_Side = Annotated[int, typer.Option(min=16, help="Side of each image in px.")]
 
 
 @data_cli.command()
@@ -77,8 +80,8 @@ def sheet(
     defects: Annotated[
         bool, typer.Option("--defects", help="One strip per kind of defect instead of per family.")
     ] = False,
-    size: Annotated[int, typer.Option(help="Side of each image in px.")] = 128,
-    columns: Annotated[int, typer.Option(help="Strips side by side.")] = 4,
+    size: _Side = 128,
+    columns: Annotated[int, typer.Option(min=1, help="Strips side by side.")] = 4,
     seed: Seed = 1,
 ) -> None:
     """Draw a contact sheet of the procedural images: normal, defective, mask.
@@ -89,15 +92,18 @@ def sheet(
 
     from model.data.procedural.sheet import contact_sheet, defect_sheet
 
+    if out.suffix not in (".jpg", ".png"):
+        raise typer.BadParameter(f"{out} ends neither in .jpg nor in .png")
     draw = defect_sheet if defects else contact_sheet
-    Image.fromarray(draw(seed, size, columns)).save(out, quality=88)
+    with one_line_errors(OSError):
+        Image.fromarray(draw(seed, size, columns)).save(out, quality=88)
 
 
 @data_cli.command()
 def twins(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")],
     family: Annotated[str, typer.Option(help="Name of a family.")] = "leather",
-    size: Annotated[int, typer.Option(help="Side of the images in px.")] = 512,
+    size: _Side = 512,
     seed: Seed = 1,
 ) -> None:
     """Draw one pair: FAMILY-good.png, and its twin with a defect, FAMILY-DEFECT.png.
@@ -111,10 +117,11 @@ def twins(
     if family not in FAMILIES:
         raise typer.BadParameter(f"unknown family {family!r}; known: {', '.join(FAMILIES)}")
     pair = generate_pair(seed, size, [family], tuple(DEFECTS))
-    out.mkdir(parents=True, exist_ok=True)
     defect = str(pair.anomalous.defect).replace(" ", "-")
-    for sample, state in ((pair.normal, "good"), (pair.anomalous, defect)):
-        Image.fromarray(sample.image).save(out / f"{family}-{state}.png", optimize=True)
+    with one_line_errors(OSError):
+        out.mkdir(parents=True, exist_ok=True)
+        for sample, state in ((pair.normal, "good"), (pair.anomalous, defect)):
+            Image.fromarray(sample.image).save(out / f"{family}-{state}.png", optimize=True)
 
 
 def _table(rows: "Sequence[ManifestRow]") -> Table:
@@ -144,7 +151,7 @@ def render(
     pairs: Annotated[
         int, typer.Option(min=1, help="Normal and anomalous twins; with --held-out per family.")
     ] = 1000,
-    size: Annotated[int, typer.Option(help="Side of the images in px.")] = 256,
+    size: _Side = 256,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="The families nothing is trained on.")
     ] = False,
@@ -152,7 +159,7 @@ def render(
 ) -> None:
     """Write procedural images to disk, to train or test on like any data set.
 
-    Example: ssvp data render runs/procedural --pairs 2000, then: ssvp data prepare mvtec runs/procedural
+    Example: ssvp data render runs/drawn --pairs 2000, then: ssvp data prepare mvtec runs/drawn --out d.jsonl
     """
     from model.data.render import render_held_out, render_training
 

@@ -116,6 +116,47 @@ async def test_one_log_line_a_request(service: Service, caplog: pytest.LogCaptur
     assert "\n" not in text
 
 
+async def test_the_log_says_why(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    """Small answers name the kind of error only: the rest, and the part, are in the log."""
+    caplog.set_level(logging.INFO, "app.records")
+    wrong = {"profile": "line", "sequence": "17", "treshold": "0.4\n"}
+    await service.client.post(URL, params=wrong, content=encode(grey(1)))
+    service.engine.drain()
+    await service.client.post(URL, params={"profile": "plc", "part_id": "A-17", "sequence": "18"})
+    refused, draining = _requests(caplog)
+    assert (refused["outcome"], refused["sequence"]) == ("parameter_invalid", 17)
+    assert refused["detail"].startswith("unknown: 'treshold'; known: product, ")
+    assert draining["outcome"] == "draining"
+    assert (draining["part_id"], draining["sequence"]) == ("A-17", 18)
+    assert draining["detail"]
+
+
+async def test_the_log_names_the_file_that_is_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it was sent: a PLC's text may end in blanks, or have the other kind of slash."""
+    caplog.set_level(logging.INFO, "app.records")
+    async with serving(settings=Settings(image_roots=(tmp_path,))) as service:
+        await service.client.post(URL, params={"image_path": "line3\\17.png ", "profile": "line"})
+    (line,) = _requests(caplog)
+    assert line["detail"].startswith(r"there is no image at 'line3\\17.png ' below")
+
+
+async def test_the_log_says_what_was_decided_on(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A score without its threshold explains no verdict; of a batch's images each is explained."""
+    caplog.set_level(logging.INFO, "app.records")
+    await service.client.post(URL, params={"threshold": "0.25"}, content=encode(grey(1)))
+    images = [("image", encode(grey(1))), ("image", b"no picture")]
+    await service.client.post(f"{URL}/batch", files=images)
+    one, batch = _requests(caplog)
+    assert one["threshold"] == 0.25
+    assert batch["outcomes"] == ["ok", "image_unrecognised"]
+    assert batch["details"][0] == ""
+    assert batch["details"][1].startswith("the first bytes are those of no image format")
+
+
 async def test_the_log_says_who_changed_a_threshold(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

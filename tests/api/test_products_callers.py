@@ -101,6 +101,13 @@ async def test_a_products_name_has_128_characters_at_most(
     assert (await kept.client.post(url, json=scores(GOOD))).status_code == status
 
 
+async def test_what_is_wrong_with_a_name_in_the_path_is_said(kept: Service) -> None:
+    """`/v1/products/` is how some write the list."""
+    answer = await kept.client.get("/v1/products/")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "product: String should have at least 1 character"
+
+
 @pytest.mark.parametrize("name", ["other", "%20Other"])
 async def test_the_name_of_all_products_without_a_profile_is_refused(
     kept: Service, name: str

@@ -134,6 +134,9 @@ def test_a_file_the_browser_cannot_show_comes_drawn(opened: Open) -> None:
         _verdict(watched.page, "NG")
         expect(watched.page.locator(".frame > img")).to_be_visible()
         expect(watched.page.locator("#stage-note")).to_contain_text("cannot show")
+        listed = watched.page.locator("#list img")
+        expect(listed).to_have_js_property("complete", value=True)
+        assert listed.evaluate("image => image.naturalWidth") > 0
 
 
 def test_products_are_told_apart_as_the_service_does(opened: Open, service_url: str) -> None:

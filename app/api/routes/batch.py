@@ -14,9 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from app.api.access import for_inspection
 from app.api.body import read_body, unless_gone
 from app.api.deps import EngineDep, KeysDep, RecordDep, RoomDep, SettingsDep
-from app.api.forms import Received, read_as
+from app.api.forms import NO_IMAGE, Received, read_as
 from app.api.openapi import BATCH_DESCRIPTION, batch_openapi, problem_responses
-from app.api.problems import describe, log_internal
+from app.api.problems import describe, log_internal, note_problem
 from app.api.receive import take_apart
 from app.api.schemas import Answer, BatchAnswer, DetectParameters
 from app.engine.lifecycle import Engine
@@ -52,7 +52,7 @@ async def detect_batch(
         if parameters.profile != "full" or parameters.image_path is not None:
             raise ParameterError("profile, image_path: not allowed in a batch")
         if not received.images:
-            raise ImageMissingError("there is no `image` in the body")
+            raise ImageMissingError(NO_IMAGE)
         keys.spend_more(record.key, len(received.images) - 1)
         basis = inspector.basis(parameters.product, parameters.roi)
         deadline = parameters.deadline(record.started_at, settings.default_deadline_ms)
@@ -84,7 +84,7 @@ async def _inspect_all(
         except Exception as error:  # noqa: BLE001 - a bug on one image is not the others'
             log_internal(error, record.request_id)
             problem = describe(error, record.request_id)
-            part.status, part.code = problem.status, problem.code
+            note_problem(part, problem)
             return problem.model_dump(mode="json", exclude_none=True)
 
     async with asyncio.TaskGroup() as group:

@@ -106,6 +106,27 @@ def test_twins(tmp_path: Path) -> None:
     assert (np.asarray(Image.open(good)) != np.asarray(Image.open(bad))).any()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sheet sheet.png --columns 0",
+        "sheet sheet.png --size 0",
+        "sheet sheet",
+        "sheet nowhere/sheet.png --size 16",
+        "twins pairs --size -1",
+        "render pairs --size 0",
+    ],
+)
+def test_pictures_that_cannot_be_drawn_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """As bad usage or in one line, not with a traceback."""
+    monkeypatch.chdir(tmp_path)
+    result = RUN.invoke(model_cli, ["data", *words.split()])
+    assert result.exit_code == 2, result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_person_can_mend_is_one_line(tmp_path: Path) -> None:
     """And exit code 2, as for bad usage: 1 would say NG."""
     result = RUN.invoke(model_cli, ["export", str(tmp_path / "run"), str(tmp_path / "bundle")])

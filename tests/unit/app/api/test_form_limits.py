@@ -6,7 +6,7 @@ import pytest
 
 from app.api.forms import MAX_JSON_MARKS, MAX_PARTS, BodyLimits, read_as, receive
 from app.api.schemas import DetectParameters
-from app.errors import BodyUnreadableError, ParameterError
+from app.errors import BodyUnreadableError, ImageMissingError, ParameterError
 from tests.fakes import encode, grey
 
 PNG = encode(grey(10))
@@ -82,6 +82,18 @@ def test_a_field_that_is_not_utf8_is_refused(part: tuple[bytes, bytes]) -> None:
     """A product whose name came out mangled would be judged by another threshold."""
     with pytest.raises(BodyUnreadableError, match="UTF-8"):
         receive(_form((b'image"', PNG), part), "", [])
+
+
+def test_a_picture_in_a_field_of_another_name_is_told_so() -> None:
+    """`-F file=@part.png` is what many write first; that it is not UTF-8 would help nobody."""
+    with pytest.raises(ImageMissingError, match=r"sent as 'file'; its field is `image`"):
+        receive(_form((b'file"; filename="part.png"', PNG)), "", [])
+
+
+def test_text_that_begins_like_a_picture_is_text() -> None:
+    """A BMP begins with the letters BM."""
+    name = "BMW T\u00fcr"
+    assert receive(_form((b'product"', name.encode())), "", []).pairs == [("product", name)]
 
 
 def test_a_line_end_before_a_form_is_skipped() -> None:

@@ -289,3 +289,12 @@ async def test_a_key_is_sent_as_bearer() -> None:
     async with script.client() as client:
         await client.ready()
     assert [r.headers.get("Authorization") for r in script.requests] == ["Bearer secret", None]
+
+
+@pytest.mark.parametrize(
+    "url", ["line3:8080", "line3", "", "ftp://line3", "http://", "http://line3:port", "http:///v1"]
+)
+def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+    """Not after eight repetitions, as 'does not answer'."""
+    with pytest.raises(ValueError, match="is no URL"):
+        AsyncSSVPClient(url)

@@ -35,6 +35,17 @@ def test_the_exit_code_tells_the_worst(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("others", [(), ("parts/good/00.png",)], ids=["alone", "beside others"])
+@pytest.mark.usefixtures("parts")
+def test_a_folder_without_pictures_is_told_from_no_folder(
+    run: Run, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    """It is there; 'no such picture' would send its reader to look for a typing error."""
+    (tmp_path / "empty").mkdir()
+    done = run("detect", "empty", *others)
+    assert "empty: no picture is in this folder" in done.stderr
+
+
 @pytest.mark.usefixtures("parts")
 def test_json_is_one_object_a_line_and_nothing_else(run: Run) -> None:
     """In the order named, what is missing in its place; the code says whether there is a verdict."""
@@ -124,6 +135,8 @@ def test_options_reach_the_service(run: Run) -> None:
     [
         ("--url", "http://127.0.0.1:9", "--bundle", "ssvp-nano"),
         ("--api-key-file", "key"),
+        ("--url", "line3:8080"),
+        ("--products-file", "gone.json"),
         ("--threshold", "1.5"),
         ("--heatmap", "none"),
     ],

@@ -94,7 +94,9 @@ async def test_errors_under_load_are_counted(ask: Ask) -> None:
     found = json.loads(done.stdout)
     assert found["images"] == 0
     assert set(found["errors"]) == {"key_missing"}
-    assert (await ask(*words, key=False)).exit_code == 2
+    shown = await ask(*words, key=False)
+    assert shown.exit_code == 2
+    assert "None" not in shown.stdout
     assert (await ask("bench", "gone.png")).exit_code == 2
 
 

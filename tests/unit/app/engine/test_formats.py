@@ -72,3 +72,9 @@ def test_anything_else_is_no_image(data: bytes) -> None:
     assert not is_image(data)
     with pytest.raises(ImageUnrecognisedError):
         recognise(data)
+
+
+def test_an_empty_file_is_called_empty() -> None:
+    """It has no first bytes to look at; a camera that wrote nothing is found sooner so."""
+    with pytest.raises(ImageUnrecognisedError, match="0 bytes"):
+        recognise(b"")

@@ -18,6 +18,7 @@ from app.errors import (
     ParameterError,
     QueueFullError,
 )
+from tests.conftest import until
 from tests.fakes import no_thread
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +78,7 @@ def test_whatever_leaves_the_roots_is_not_there(roots: tuple[Path, ...], path: s
     """One answer for everything, so that nobody learns which files exist."""
     with pytest.raises(ImagePathError) as raised:
         read_image_file(path, roots, LIMIT)
-    assert str(raised.value) == "there is no image at that path below the allowed folders"
+    assert str(raised.value) == f"there is no image at {path[:256]!a} below the allowed folders"
 
 
 def test_links_are_followed_inside_and_refused_outside(roots: tuple[Path, ...]) -> None:
@@ -279,3 +280,14 @@ async def test_the_longest_wait_tells_whether_a_root_is_dead(
         await asyncio.wait_for(files.read("cam/a.png", _in_a_minute()), 5)
     hang.set()
     await asyncio.gather(*waiting)
+
+
+async def test_a_root_that_is_no_folder_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Callers get 404 as for a missing picture; who mounted the wrong folder learns it at the start."""
+    gone = tmp_path / "gone"
+    ImageFiles((tmp_path, gone), LIMIT, PLACES).look_for_roots()
+    await until(lambda: bool(caplog.records))
+    (line,) = caplog.records
+    assert str(gone) in line.message

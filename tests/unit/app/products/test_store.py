@@ -352,6 +352,23 @@ def test_a_threshold_no_score_can_be_held_against_is_refused(path: Path, value: 
         ProductStore(path)
 
 
+def test_the_log_says_at_the_start_what_there_is(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a wrong path every product would have the bundle's threshold, and nobody would know."""
+    caplog.set_level(logging.INFO)
+    ProductStore(None)
+    assert not caplog.records
+    ProductStore(path).add(profile())
+    ProductStore(path)
+    ProductStore(tmp_path / "nowhere" / "products.json")
+    first, second, third = caplog.records
+    assert "is not there yet" in first.message
+    assert "1 products were read" in second.message
+    assert third.levelno == logging.WARNING
+    assert "nowhere is no folder" in third.message
+
+
 def test_later_a_broken_file_is_logged_once_and_changes_nothing(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
