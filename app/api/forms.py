@@ -151,7 +151,7 @@ def _split(body: bytes, content_type: str, limits: BodyLimits) -> Received:
     if (boundary := _boundary(body, content_type)) is not None:
         return _split_multipart(body, boundary, limits.parts)
     raise ImageUnrecognisedError(
-        f"the body is neither an image ({ACCEPTED}), nor JSON, nor multipart/form-data"
+        f"the body is neither an image ({ACCEPTED}), nor a JSON object, nor multipart/form-data"
     )
 
 
