@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from model.assembly import SSVP
 from model.backbones.clip import ClipTower, build_tokenizer
 from model.backbones.dinov3 import DinoTower
-from model.backbones.features import token_width, tokens_on_grid
+from model.backbones.features import Normalise, TowerFeatures, token_width, tokens_on_grid
 from model.config import PRESETS, SSVP_LARGE, SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
 from tests.configs import TINY_VIT
@@ -138,6 +138,37 @@ def test_tokens_on_grid_take_mean_and_peak_of_finer_maps() -> None:
     )
     expected = F.layer_norm(expected, (token_width(3, 8, 4),))
     torch.testing.assert_close(tokens_on_grid(feature_map, 4)[0], expected)
+
+
+@pytest.mark.parametrize("side", [2, 4])
+def test_tokens_on_grid_of_a_map_no_finer_keep_its_channels(side: int) -> None:
+    """A coarser map is interpolated, one of the grid's size taken as it is; row by row, then normalised."""
+    feature_map = torch.rand(2, 3, side, side)
+    onto = F.interpolate(feature_map, (4, 4), mode="bilinear").permute(0, 2, 3, 1)
+    expected = F.layer_norm(onto.reshape(2, 16, 3), (token_width(3, side, 4),))
+    torch.testing.assert_close(tokens_on_grid(feature_map, 4), expected)
+
+
+def test_pixels_are_normalised_by_channel_in_single_precision() -> None:
+    """(x / 255 - mean) / std, rounded to the tower's precision at the end; no file holds the numbers."""
+    means, stds = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+    normalise = Normalise(means, stds)
+    assert not normalise.state_dict()
+    images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    channels = zip(images[0], means, stds, strict=True)
+    expected = torch.stack([(x.float() / 255 - mean) / std for x, mean, std in channels])
+    wide = normalise(images)[0]
+    torch.testing.assert_close(wide, expected)
+    normalise.dtype = torch.float16
+    assert torch.equal(normalise(images)[0], wide.half())
+
+
+def test_tokens_change_precision_together() -> None:
+    """Class token and all levels, there and back."""
+    tokens = TowerFeatures(torch.zeros(1, 2), (torch.zeros(1, 4, 2), torch.zeros(1, 4, 3)))
+    for features, dtype in ((tokens.half(), torch.float16), (tokens.half().float(), torch.float32)):
+        found = [features.class_token, *features.patch_tokens]
+        assert [t.dtype for t in found] == [dtype] * 3
 
 
 @pytest.mark.parametrize("name", ["ssvp-base", "ssvp-fast"])

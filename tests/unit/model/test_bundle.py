@@ -1,5 +1,6 @@
 """Reading a bundle: what is whole is accepted, anything else refused with one clear line."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -76,6 +77,34 @@ def test_heads_in_half_precision_belong_to_a_bundle_that_lists_them(folder: Path
     (folder / HALF_HEADS_FILE).write_bytes(b"other")
     with pytest.raises(BundleHashError, match=HALF_HEADS_FILE):
         read_bundle(str(folder))
+
+
+def test_a_bundle_has_files_of_these_names() -> None:
+    """Bundles that are out there have them."""
+    names = "clip.safetensors dino.safetensors prompts.safetensors heads.onnx golden.png"
+    assert tuple(names.split()) == FILES
+    assert HALF_HEADS_FILE == "heads.fp16.onnx"
+
+
+def test_a_change_at_the_end_of_a_large_file_is_refused(folder: Path) -> None:
+    """Towers have gigabytes: all of it is read, and SHA-256 as everybody computes it."""
+    content = bytes(3_000_000)
+    (folder / DINO_FILE).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    _edit(folder, lambda v: v["files"].update({DINO_FILE: digest}))
+    read_bundle(str(folder))
+    (folder / DINO_FILE).write_bytes(content[:-1] + b"x")
+    with pytest.raises(BundleHashError, match=DINO_FILE):
+        read_bundle(str(folder))
+    (folder / DINO_FILE).write_bytes(content)
+    _edit(folder, lambda v: v["files"].update({DINO_FILE: digest[:-1] + "g"}))
+    with pytest.raises(BundleHashError, match=DINO_FILE):
+        read_bundle(str(folder))
+
+
+def test_a_bundle_of_this_schema_is_read_by_its_number(folder: Path) -> None:
+    """The shipped bundles are of it: another number needs them exported anew."""
+    assert json.loads((folder / MANIFEST_FILE).read_text())["schema_version"] == 1
 
 
 def test_a_model_without_a_dino_tower_has_no_file_of_it() -> None:

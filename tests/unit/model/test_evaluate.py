@@ -104,6 +104,7 @@ def test_a_missing_mask_among_others_is_left_out_and_counted() -> None:
     assert report.categories["nut"].pro == expected.categories["nut"].pro
     assert report.categories["nut"].defects["dent"].images == 3
     assert (report.unmarked, expected.unmarked) == (2, 0)
+    assert (report.images, expected.images) == (4, 2)
     assert "leave out 2" in unmarked_note(report)
     assert not unmarked_note(expected)
 
@@ -116,6 +117,18 @@ def test_mask_is_resized_without_new_values() -> None:
     assert resized.dtype == np.bool_
     assert resized.sum() == 6
     assert resized[:2, 3:6].all()
+    assert resize_mask(mask, (4, 12)).sum() == 3
+
+
+def test_scores_that_hardly_differ_are_no_ties() -> None:
+    """They are compared in single precision: half of it would call these equal."""
+
+    def score(samples: Sequence[Sample]) -> list[ScoredImage]:
+        anomaly_map = np.zeros((4, 4), np.float32)
+        return [ScoredImage(0.5 + 1e-5 * (s.defect is not None), anomaly_map) for s in samples]
+
+    report = measure([_sample("nut", None, 10), _sample("nut", "dent", 10)], score)
+    assert report.macro.image_auroc == 1.0
 
 
 def test_good_parts_alone_have_no_figures() -> None:

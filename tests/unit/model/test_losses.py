@@ -40,6 +40,25 @@ def test_balanced_focal_loss_lets_one_defective_pixel_count_like_all_normal_ones
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_a_sure_mistake_costs_no_more_than_a_millionth_allows(balanced: bool) -> None:
+    """Its logarithm and its gradient stay finite."""
+    probability = torch.tensor([0.0, 1.0], requires_grad=True)
+    loss = focal_loss(probability, torch.tensor([1.0, 0.0]), 2.0, balanced=balanced)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(-math.log(1e-6), rel=1e-4)
+    assert probability.grad is not None
+    assert torch.isfinite(probability.grad).all()
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_balanced_focal_loss_of_one_kind_of_pixel_is_half_its_mean(target: float) -> None:
+    """Batches without a defect exist: what is missing adds nothing."""
+    probability = torch.full((4,), 0.5)
+    found = focal_loss(probability, torch.full((4,), target), 2.0, balanced=True)
+    assert float(found) == pytest.approx(0.5 * 0.25 * math.log(2.0), rel=1e-5)
+
+
 def test_image_loss_of_a_sure_normal_image_reaches_zero() -> None:
     """BCE stands on the probability itself: a normal image scored 0 costs nothing (D2)."""
     assert float(image_loss(torch.tensor([0.0]), torch.tensor([0.0]))) < 1e-5
@@ -67,6 +86,22 @@ def test_margin_loss_punishes_only_beyond_the_margin() -> None:
     assert float(margin_loss(torch.tensor([[[0.0, 1.0]]]), initial, 0.85)) == pytest.approx(0.85)
 
 
+def test_margin_loss_is_each_prompts_own_and_leaves_the_initial_ones_alone() -> None:
+    """A prompt well within the margin does not make up for another; no gradient reaches T_init."""
+    initial = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]], requires_grad=True)
+    text = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]], requires_grad=True)
+    loss = margin_loss(text, initial, 0.85)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0.85 / 2)
+    assert text.grad is not None
+    assert initial.grad is None
+
+
+def test_dice_loss_of_a_batch_without_a_defect_is_zero() -> None:
+    """Nothing is divided by the number of defective images."""
+    assert float(dice_loss(torch.rand(2, 8, 8), torch.zeros(2, 8, 8))) == 0.0
+
+
 def test_dice_loss_ignores_normal_images() -> None:
     """A perfect map costs nothing, a missed one nearly 1, and an image without a defect does not count."""
     target = torch.zeros(2, 8, 8)
@@ -86,6 +121,20 @@ def test_ranking_loss_wants_the_defective_twin_above() -> None:
     assert ranking_loss(torch.tensor([0.7, 0.2]), 1.0 - label) == right  # whichever comes first
     assert float(right) == pytest.approx(math.log1p(math.exp(-4.0)), rel=1e-4)
     assert float(wrong) == pytest.approx(math.log1p(math.exp(4.0)), rel=1e-4)
+
+
+def test_ranking_loss_pairs_neighbours() -> None:
+    """The first image with the second, the third with the fourth."""
+    found = ranking_loss(torch.tensor([0.2, 0.7, 0.9, 0.1]), torch.tensor([0.0, 1.0, 1.0, 0.0]))
+    expected = 0.5 * (math.log1p(math.exp(-4.0)) + math.log1p(math.exp(-6.4)))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_our_own_terms_are_off_by_default() -> None:
+    """The defaults are the paper's: both focal losses alike, its exponent, and no other term (D4, D18)."""
+    found = LossWeights()
+    assert (found.focal_gamma, found.focal_mixed, found.focal_levels) == (2.0, 1.0, 1.0)
+    assert (found.dice, found.ranking, found.balanced) == (0.0, 0.0, False)
 
 
 def _outputs_and_losses(weights: LossWeights) -> tuple[SSVP, dict[str, float]]:

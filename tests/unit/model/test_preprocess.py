@@ -42,6 +42,19 @@ def test_each_tower_is_given_the_original_pixels() -> None:
         assert np.abs(found - np.asarray(expected).astype(int)).max() <= ROUNDING
 
 
+@pytest.mark.parametrize("side", [56, 64])
+def test_a_mirrored_picture_is_read_as_it_is_seen(side: int) -> None:
+    """A view that runs backwards in memory, and one that no tower resizes: both leave in order."""
+    picture = _picture(side, side)
+    mirrored = picture[:, ::-1]
+    images = preprocess(mirrored, TINY_VIT)
+    same = preprocess(mirrored.copy(), TINY_VIT)
+    assert torch.equal(images.clip, same.clip)
+    assert torch.equal(images.dino, same.dino)
+    assert images.clip.is_contiguous()
+    assert images.dino.is_contiguous()
+
+
 def test_preprocess_of_equal_sizes_shares_one_tensor() -> None:
     """Towers of one input size are given the same memory."""
     images = preprocess(_picture(300, 200), SSVP_NANO)

@@ -3,7 +3,7 @@
 import torch
 
 from model.backbones.clip import ClipTower
-from model.prompts import PromptLearner
+from model.prompts import PromptLearner, _word_start
 from tests.configs import TINY_VIT
 
 FLOAT_NOISE = 1e-5
@@ -51,6 +51,17 @@ def test_states_start_from_their_words() -> None:
     ids = clip.tokenise(TINY_VIT.anomalous_words[0], TINY_VIT.state_tokens)
     expected = clip.model.token_embedding.weight[ids]
     assert torch.equal(prompts.states[len(TINY_VIT.normal_words)], expected)
+
+
+def test_a_short_word_is_repeated_and_cut_to_length() -> None:
+    """Two tokens fill five places in turn."""
+    clip, prompts = _parts()
+    one, other = clip.tokenise("a b", 2).tolist()
+    expected = clip.model.token_embedding.weight[[one, other, one, other, one]]
+    found = _word_start(clip, "a b", 5)
+    assert torch.equal(found, expected)
+    assert not found.requires_grad
+    assert 0.01 < float(prompts.background.detach().std()) < 0.03
 
 
 def test_gradients_reach_the_prompts_and_not_the_tower() -> None:

@@ -21,6 +21,7 @@ from model.report import (
     cautions,
     save_report,
     seen_note,
+    size_note,
     table,
 )
 from model.types import Sample
@@ -84,6 +85,25 @@ def test_markdown_is_a_table_with_every_category_and_defect(report: Report, tmp_
     assert lines[-1] == NOTES
 
 
+def test_short_columns_are_those_of_the_terminal(report: Report) -> None:
+    """In the order of its headings, which abbreviate them; every image is counted."""
+    nut = report.categories["metal_nut"]
+    more = replace(nut, anomalous=5, defects={"dent": replace(nut.defects["dent"], images=5)})
+    rows = table(replace(report, categories={"nut": more}), About("nano", "parts"), SHORT_COLUMNS)
+    names = ("image AUROC", "F1-max", "AP", "pixel AUROC", "pixel AP", "PRO")
+    assert rows[0] == ("category", "defect", "images", *names)
+    assert [row[:3] for row in rows[1:4]] == [
+        ("nut", "all", "6"),
+        ("", "dent", "5"),
+        ("mean", "all", "6"),
+    ]
+
+
+def test_the_size_of_the_maps_is_the_reports(report: Report) -> None:
+    """Figures of other sizes are not to be compared."""
+    assert "at 518 px" in size_note(replace(report, map_size_px=518))
+
+
 def test_the_papers_figures_stand_beside_a_known_set(report: Report, tmp_path: Path) -> None:
     """For MVTec-AD: SSVP's row of each class and of the set, the best of the others, and where it is from."""
     about = About("large 1.0", "mvtec.jsonl", "mvtec")
@@ -126,7 +146,7 @@ def test_a_comparison_that_is_none_is_called_so(report: Report, tmp_path: Path) 
 
 def test_a_full_set_needs_no_caution(report: Report) -> None:
     """With the published number of images only the paper's own contradictions remain: VisA has none."""
-    nut = replace(report.categories["metal_nut"], normal=962, anomalous=1200)
+    nut = replace(report.categories["metal_nut"], normal=962, anomalous=1200, unmarked=3)
     assert cautions(replace(report, categories={"nut": nut}), "visa") == []
     assert cautions(report, "parts") == []
 
@@ -190,9 +210,26 @@ def test_the_page_shows_the_mistakes_of_every_category(tmp_path: Path) -> None:
     assert "good/039.png: normal, score 0.765" in page  # 195 of 255
     assert "dent/000.png: dent, score 0.000" in page
     assert "a&lt;b" in page
+    assert page.index("scored highest") < page.index("good/039") < page.index("scored lowest")
     for source in links.sources:
         with Image.open(tmp_path / source) as picture:
             assert picture.size[1] == HEIGHT_PX
+
+
+def test_a_third_of_the_pictures_is_rounded_up(tmp_path: Path) -> None:
+    """Of four, two a kind; they are saved in the colours of their images."""
+    gallery = Gallery(per_category=4)
+    for defect in (None, "dent"):
+        for _ in range(3):
+            sample = _sample("nut", defect, 0)
+            sample.image[..., 0] = 200
+            gallery.add(sample, _score([sample])[0])
+    gallery.save(tmp_path, "a<b")
+    assert "<title>a&lt;b</title>" in (tmp_path / "pictures.html").read_text()
+    files = list((tmp_path / "pictures").iterdir())
+    assert len(files) == 6
+    with Image.open(files[0]) as picture:
+        assert picture.getpixel((9, 200)) == pytest.approx((200, 0, 0), abs=5)
 
 
 def test_other_pictures_are_a_fair_choice(tmp_path: Path) -> None:
@@ -221,6 +258,21 @@ def test_a_panel_shows_image_mask_and_map(tmp_path: Path) -> None:
     top, bottom = overlay[20].mean(axis=0), overlay[-20].mean(axis=0)
     assert top[0] > top[2]
     assert bottom[2] > bottom[0]
+
+
+@pytest.mark.parametrize("value", [1.0, 1.3])
+def test_the_map_covers_half_the_image(value: float) -> None:
+    """Half of grey 100 and half of turbo's last colour; what is above 1 looks like 1."""
+    scored = ScoredImage(1.0, np.full((8, 8), value, dtype=np.float32))
+    panel = draw_panel(_sample("nut", None, 100), scored)
+    assert panel[-1, -1].tolist() == pytest.approx([111, 52, 51], abs=2)
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [((1, 9000), (1, 1024)), ((9000, 1), (256, 1))])
+def test_a_panel_of_a_line_is_a_line(shape: tuple[int, int], drawn: tuple[int, int]) -> None:
+    """It does not shrink to nothing."""
+    line = Sample(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_), "x", "x", None)
+    assert draw_panel(line, _score([line])[0]).shape == (drawn[0], 3 * drawn[1], 3)
 
 
 def test_a_panel_of_a_very_wide_image_stays_small() -> None:

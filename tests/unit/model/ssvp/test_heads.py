@@ -1,5 +1,7 @@
 """The heads whole: the upsampling operator, determinism, names never seen, batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -10,7 +12,10 @@ from model.assembly import SSVP
 from model.config import SSVP_NANO, SSVPConfig
 from model.preprocess import TowerImages
 from model.ssvp.anomaly_map import upsample_and_smooth_matrix
-from tests.configs import TINY_VIT
+from model.ssvp.heads import SSVPHeads
+from model.ssvp.hsvs import ConcatFusion
+from model.ssvp.rarity import paired_levels
+from tests.configs import MICRO, TINY_VIT
 
 BOTH = pytest.mark.parametrize("config", [TINY_VIT, SSVP_NANO], ids=lambda c: c.name)
 FLOAT_NOISE = 1e-5
@@ -48,6 +53,52 @@ def _model(config: SSVPConfig) -> SSVP:
         for parameter in model.heads.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.05)
     return model.eval()
+
+
+def test_heads_are_built_as_the_config_says() -> None:
+    """Each switch and number reaches its part; what is computed from them is in no file."""
+    config = replace(
+        TINY_VIT,
+        fusion="concat",
+        gate_experts=False,
+        gamma=0.25,
+        local_topk=3,
+        temperature=0.1,
+        latent_tokens=2,
+        smoothing_sigma_px=2.0,
+    )
+    heads = SSVP(config).heads
+    assert isinstance(heads, SSVPHeads)
+    assert heads.vcpg is not None
+    assert isinstance(heads.hsvs.class_atf, ConcatFusion)
+    assert (heads.vcpg.latent_tokens, heads.vtam.moe) == (2, None)
+    assert (heads.vtam.gamma, heads.vtam.local_topk) == (0.25, 3)
+    assert float(heads.vtam.log_temperature.detach().exp()) == pytest.approx(0.1)
+    expected = upsample_and_smooth_matrix(config.grid, config.map_size_px, 2.0)
+    assert torch.equal(heads.anomaly_map.upsample, expected)
+    assert not any(name.startswith("anomaly_map") for name in heads.state_dict())
+    plain = SSVP(replace(config, refine_prompts=False)).heads
+    assert isinstance(plain, SSVPHeads)
+    assert plain.vcpg is None
+
+
+@torch.inference_mode()
+def test_heads_hand_on_what_each_part_says() -> None:
+    """V_global of the fused tokens to VCPG, its T_final and the rarity maps to VTAM."""
+    model = _model(MICRO)
+    heads, text = model.heads, model.text_bank(["nut", "tile"])
+    assert isinstance(heads, SSVPHeads)
+    assert heads.vcpg is not None
+    assert heads.rarity is not None
+    clip, dino = model.features(_images(MICRO, 2))
+    assert dino is not None
+    found = heads(clip, dino, text)
+    v_global, v_local = heads.hsvs(clip, dino)
+    final = heads.vcpg(v_global, text).text
+    expected = heads.vtam(v_global, v_local, final, heads.rarity(paired_levels(clip, dino)))
+    assert torch.equal(found.text, final)
+    for name in ("expert_maps", "grid_map", "score_global", "score_local", "score"):
+        assert torch.equal(getattr(found.scores, name), getattr(expected, name)), name
 
 
 def _images(config: SSVPConfig, batch: int) -> TowerImages:

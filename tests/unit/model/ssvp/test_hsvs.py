@@ -2,12 +2,13 @@
 
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.backbones.features import TowerFeatures
-from model.ssvp.hsvs import HSVS, ClassATF, PatchATF
+from model.ssvp.hsvs import HSVS, ClassATF, ConcatFusion, PatchATF
 
 FLOAT_NOISE = 1e-5  # two orders of summation in fp32
 
@@ -107,6 +108,30 @@ def test_hsvs_levels_have_their_own_weights() -> None:
     _, after = hsvs(*tokens)
     assert torch.equal(before[0], after[0])
     torch.testing.assert_close(after[1], before[1] + 1.0)
+
+
+@torch.no_grad()
+def test_concatenation_starts_as_clip_and_is_one_map_of_both() -> None:
+    """CLIP's tokens first; what DINO says has no weight before training (D10)."""
+    fusion = ConcatFusion(width=4, dino_width=5)
+    clip, dino = torch.randn(2, 9, 4), torch.randn(2, 9, 5)
+    assert torch.equal(fusion(clip, dino), clip)
+    _randomised(fusion)
+    weight, bias = fusion.linear.weight, fusion.linear.bias
+    expected = clip @ weight[:, :4].T + dino @ weight[:, 4:].T + bias
+    torch.testing.assert_close(fusion(clip, dino), expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dino", [None, TowerFeatures(torch.ones(1, 5), (torch.ones(1, 9, 5),))])
+def test_without_fusion_clip_alone_reaches_the_joint_space(dino: TowerFeatures | None) -> None:
+    """Whether there is a DINO tower, for rarity experts say, or none."""
+    hsvs = _randomised(HSVS(4, 2, (6,), (5,), 5, fusion="none"))
+    assert isinstance(hsvs, HSVS)
+    clip = TowerFeatures(torch.randn(1, 4), (torch.randn(1, 9, 6),))
+    v_global, (v_local,) = hsvs(clip, dino)
+    assert torch.equal(v_global, clip.class_token)
+    assert torch.equal(v_local, hsvs.project[0](clip.patch_tokens[0]))
 
 
 def test_every_weight_of_hsvs_receives_a_gradient() -> None:

@@ -1,18 +1,23 @@
 """Rarity experts against numpy (D16)."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from model.backbones.features import TowerFeatures
 from model.ssvp.rarity import (
     RIDGE,
     RarityExperts,
+    build_rarity,
     isolation_map,
     mahalanobis_map,
     neighbour_mask,
     newton_schulz_inverse,
     paired_levels,
 )
+from tests.configs import MICRO
 
 INVERSE_ERROR = 1e-3  # fp32, fixed number of steps, condition number up to 20 K + 1
 
@@ -37,6 +42,33 @@ def test_mahalanobis_map_equals_numpys() -> None:
         covariance += (0.05 * np.trace(covariance) / 6 + 1e-6) * np.eye(6)
         squared = np.einsum("nk,kl,nl->n", centred, np.linalg.inv(covariance), centred)
         np.testing.assert_allclose(found[image], np.sqrt(squared / 6), rtol=1e-3, atol=1e-3)
+
+
+def test_nearly_uniform_tokens_are_not_blown_up() -> None:
+    """A millionth on the covariance and below the root keeps noise small: by numpy, and of no noise at all."""
+    tokens = np.random.default_rng(0).normal(size=(1, 64, 6)) * 1e-3
+    found = mahalanobis_map(torch.tensor(tokens, dtype=torch.float32))[0].numpy()
+    centred = tokens[0] - tokens[0].mean(axis=0)
+    covariance = centred.T @ centred / 64
+    covariance += (0.05 * np.trace(covariance) / 6 + 1e-6) * np.eye(6)
+    squared = np.einsum("nk,kl,nl->n", centred, np.linalg.inv(covariance), centred)
+    np.testing.assert_allclose(found, np.sqrt(squared / 6 + 1e-6), rtol=1e-3)
+    torch.testing.assert_close(mahalanobis_map(torch.ones(1, 64, 6)), torch.full((1, 64), 1e-3))
+
+
+def test_a_patch_unlike_all_others_is_as_isolated_as_can_be() -> None:
+    """Its own neighbourhood is not taken for something less unlike."""
+    tokens = -torch.ones(1, 64, 4)
+    tokens[0, 27] = 1.0
+    assert float(isolation_map(tokens, neighbour_mask(8, 1))[0, 27]) == pytest.approx(2.0)
+
+
+def test_a_configs_widths_reach_the_experts() -> None:
+    """That in which rarity is measured, and the context expert's."""
+    experts = build_rarity(replace(MICRO, context_width=24), (3, 3, 3, 3), (2, 2, 2, 2))
+    assert experts.context is not None
+    assert experts.context.read[0].normalized_shape == (24,)
+    assert [p.weight.shape for p in experts.project] == [(MICRO.rarity_width, 5)] * 4
 
 
 def test_isolation_map_equals_a_loop_over_patches() -> None:
