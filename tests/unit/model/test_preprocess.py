@@ -46,7 +46,7 @@ def test_each_tower_is_given_the_original_pixels() -> None:
 def test_a_mirrored_picture_is_read_as_it_is_seen(side: int) -> None:
     """A view that runs backwards in memory, and one that no tower resizes: both leave in order."""
     picture = _picture(side, side)
-    mirrored = picture[:, ::-1]
+    mirrored = picture.copy()[:, ::-1]  # writable, or it would be copied in any case
     images = preprocess(mirrored, TINY_VIT)
     same = preprocess(mirrored.copy(), TINY_VIT)
     assert torch.equal(images.clip, same.clip)
