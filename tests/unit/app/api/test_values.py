@@ -62,3 +62,13 @@ def test_a_heat_map_is_no_smaller_than_was_asked(
     """The sent image's longest side, however long; without a word 512 px."""
     order = read_as(DetectParameters, sent).order(b"", 0.0)
     assert order.heatmap.size_px == size_px
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"), [([], 10.5), ([("deadline_ms", "1500")], 11.5)], ids=["default", "asked"]
+)
+def test_a_deadline_counts_from_arrival_in_milliseconds(
+    sent: list[tuple[str, object]], expected: float
+) -> None:
+    """Whenever it is looked at; the service's own is taken where there is none."""
+    assert read_as(DetectParameters, sent).deadline(10.0, 500) == expected

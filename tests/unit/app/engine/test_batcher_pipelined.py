@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from app.engine.batch_queue import Batch, BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Computer, Scored
-from app.errors import DeadlineUnreachableError
+from app.errors import DeadlineUnreachableError, DrainingError
 from tests.batching import blocked, query, started
 from tests.conftest import until
 from tests.fakes import FakeRuntime
@@ -110,6 +111,20 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end() -> None:
     assert queue._needed_s(math.inf, time.perf_counter()) == pytest.approx(0.7, abs=0.1)
 
 
+async def test_batches_ahead_take_their_time_from_when_the_first_began() -> None:
+    """The device has no time left to take for one that should have ended."""
+    queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
+    queue._clock.observe(1, 1.0)
+    for lane in (0, 1):
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, math.inf, urgent=False)
+        assert queue.take(lane) is not None
+        time.sleep(0.2)
+    now = time.perf_counter()
+    assert queue._needed_s(math.inf, now) == pytest.approx(2 * 1.0 - 0.4 + 1.0, abs=0.1)
+    assert queue._needed_s(math.inf, now + 60.0) == 1.0
+
+
 async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes() -> None:
     """One that failed and was repeated image by image seems as short as what was left of it."""
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
@@ -123,6 +138,35 @@ async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes() -
     queue.done(1, second)
     queue.done(0, first)
     assert queue._clock.expected(1) == pytest.approx(0.2, abs=0.05)
+
+
+async def test_a_batch_that_another_lane_took_leaves_its_rest_waiting() -> None:
+    """Of five, four leave while the other lane holds them open; the fifth is no half batch behind them."""
+    queue = BatchQueue(Computer(FakeRuntime(), 4), BatchLimits(4, 0.5), 1, lambda _job: None)
+
+    def put(count: int) -> None:
+        for _ in range(count):
+            future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+            queue.put(query(0.5), future, math.inf, urgent=False)
+
+    put(4)
+    first, taken = queue.take(0), list[Batch | None]()
+    assert first is not None
+    put(2)
+    lane = threading.Thread(target=lambda: taken.append(queue.take(1)))
+    lane.start()
+    time.sleep(0.05)
+    with queue._condition:
+        queue.done(0, first)
+        put(3)
+        second = queue.take(0)
+    assert second is not None
+    time.sleep(0.7)
+    assert taken == []
+    queue.done(0, second)
+    queue.close(DrainingError)
+    lane.join()
+    assert [len(batch.jobs) for batch in taken if batch] == [1]
 
 
 async def test_a_queue_shorter_than_half_a_batch_fills_the_other_lane() -> None:
