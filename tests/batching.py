@@ -1,8 +1,10 @@
 """What tests of the batcher share."""
 
 import asyncio
+import time
 
 import numpy as np
+import pytest
 
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
@@ -31,3 +33,15 @@ async def blocked(runtime: FakeRuntime, batcher: Batcher) -> asyncio.Task[Scored
     await asyncio.sleep(0)
     await until(lambda: batcher.depth == 0)
     return task
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.now += seconds

@@ -49,3 +49,26 @@ def test_the_first_value_that_is_not_allowed_is_refused(name: str, sent: object)
     """By name; a sequence of 17.0 is no counter's."""
     with pytest.raises(ParameterError, match=f"^{name}"):
         read_as(DetectParameters, [(name, sent)])
+
+
+@pytest.mark.parametrize(
+    ("sent", "size_px"),
+    [([], 512), ([("heatmap_size", "original")], None)],
+    ids=["none", "original"],
+)
+def test_a_heat_map_is_no_smaller_than_was_asked(
+    sent: list[tuple[str, object]], size_px: int | None
+) -> None:
+    """The sent image's longest side, however long; without a word 512 px."""
+    order = read_as(DetectParameters, sent).order(b"", 0.0)
+    assert order.heatmap.size_px == size_px
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"), [([], 10.5), ([("deadline_ms", "1500")], 11.5)], ids=["default", "asked"]
+)
+def test_a_deadline_counts_from_arrival_in_milliseconds(
+    sent: list[tuple[str, object]], expected: float
+) -> None:
+    """Whenever it is looked at; the service's own is taken where there is none."""
+    assert read_as(DetectParameters, sent).deadline(10.0, 500) == expected

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from app.engine.batch_queue import BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
-from app.engine.worker import Scored
+from app.engine.worker import Computer, Scored
 from app.errors import (
     DeadlinePassedError,
     DeadlineUnreachableError,
@@ -252,3 +253,17 @@ async def test_a_batch_is_not_held_open_past_a_deadline() -> None:
     await batcher.submit(query(0.8), time.perf_counter() + 2.0)  # takes the patient one along
     assert (await patient).batch_size == 2
     await batcher.stop(1.0)
+
+
+async def test_a_batch_is_held_open_for_no_longer_than_all_of_it_leaves_time() -> None:
+    """Two images of 10 s together, due in 20 s, begin at once: of one alone half of the time would be left."""
+    queue = BatchQueue(Computer(FakeRuntime(), 3), BatchLimits(3, 60.0), 1, lambda _job: None)
+    began = time.perf_counter()
+    for size in (1, 2):
+        queue._clock.observe(size, 5.0 * size)
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, began + 20.0, urgent=False)
+    batch = queue.take(0)
+    assert batch is not None
+    assert len(batch.jobs) == 2
+    assert time.perf_counter() < began + 5.0

@@ -8,6 +8,7 @@ from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.errors import (
     DeviceLostError,
+    DrainingError,
     WorkerDeadError,
 )
 from tests.batching import blocked, query, started
@@ -66,6 +67,22 @@ async def test_a_device_that_hangs_is_given_up() -> None:
     found = await asyncio.gather(first, second, return_exceptions=True)
     assert [type(e) for e in found] == [DeviceLostError, DeviceLostError]
     assert batcher.computing_s == 0.0
+    with pytest.raises(DeviceLostError):
+        await batcher.submit(query(0.2))
+    runtime.gate.set()
+    await until(lambda: not batcher.alive)
+
+
+async def test_a_device_that_is_lost_while_the_service_ends_is_what_is_said() -> None:
+    """To those who wait and to those who come later, whatever closes the queue before or after."""
+    runtime = FakeRuntime()
+    batcher = await started(runtime, BatchLimits(max_batch=1))
+    first = await blocked(runtime, batcher)
+    batcher._queue.close(DrainingError)
+    batcher.give_up()
+    with pytest.raises(DeviceLostError):
+        await first
+    batcher._queue.close(DrainingError)
     with pytest.raises(DeviceLostError):
         await batcher.submit(query(0.2))
     runtime.gate.set()

@@ -1,15 +1,18 @@
 """Several workers at one queue: each takes its share, nobody waits for a neighbour's batch."""
 
 import asyncio
+import math
 import threading
 import time
 
 import pytest
 
+from app.engine.batch_queue import BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
+from app.engine.worker import Computer, Scored
 from app.errors import DeviceLostError, DrainingError
-from tests.batching import query, started
+from tests.batching import Clock, query, started
 from tests.conftest import until
 from tests.fakes import FakeRuntime
 
@@ -193,6 +196,24 @@ async def test_an_image_with_others_behind_it_is_not_alone() -> None:
     runtime.gate.set()
     await asyncio.gather(*waiting)
     await batcher.stop(5)
+
+
+async def test_a_batch_on_a_part_of_the_device_is_timed_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many began or ended beside it."""
+    clock = Clock(monkeypatch)
+    queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(2), 2, lambda _job: None)
+    for _ in range(2):
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, math.inf, urgent=False)
+    first, second = queue.take(0), queue.take(1)
+    assert first is not None
+    assert second is not None
+    for lane, batch in ((1, second), (0, first)):
+        clock.advance(0.2)
+        queue.done(lane, batch)
+    assert queue._clock.expected(1) == pytest.approx(0.3)  # of 0.2 and 0.4
 
 
 class _HungThread:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 
 import pytest
@@ -10,8 +11,8 @@ from app.engine.batch_queue import Batch, BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Computer, Scored
-from app.errors import DeadlineUnreachableError
-from tests.batching import blocked, query, started
+from app.errors import DeadlineUnreachableError, DrainingError
+from tests.batching import Clock, blocked, query, started
 from tests.conftest import until
 from tests.fakes import FakeRuntime
 
@@ -75,23 +76,11 @@ async def test_a_batch_is_held_open_as_with_one_worker() -> None:
     await batcher.stop(5)
 
 
-class _Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
-
-    def advance(self, seconds: float) -> None:
-        """Let so many seconds pass."""
-        self.now += seconds
-
-
 async def test_a_batch_behind_another_is_timed_from_that_ones_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Otherwise it would seem twice as long, and images that can be in time would be refused."""
-    clock = _Clock(monkeypatch)
+    clock = Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 2), BatchLimits(2), 1, lambda _job: None)
 
     def put(deadline: float) -> None:
@@ -125,11 +114,27 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end(
     assert queue._needed_s(math.inf, clock.now) == pytest.approx(0.7)
 
 
+async def test_batches_ahead_take_their_time_from_when_the_first_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The device has no time left to take for one that should have ended."""
+    clock = Clock(monkeypatch)
+    queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
+    queue._clock.observe(1, 1.0)
+    for lane in (0, 1):
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, math.inf, urgent=False)
+        assert queue.take(lane) is not None
+        clock.advance(0.2)
+    assert queue._needed_s(math.inf, clock.now) == pytest.approx(2 * 1.0 - 0.4 + 1.0)
+    assert queue._needed_s(math.inf, clock.now + 60.0) == 1.0
+
+
 async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that failed and was repeated image by image seems as short as what was left of it."""
-    clock = _Clock(monkeypatch)
+    clock = Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
     for _ in range(2):
         future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
@@ -141,6 +146,35 @@ async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes(
     queue.done(1, second)
     queue.done(0, first)
     assert queue._clock.expected(1) == pytest.approx(0.2)
+
+
+async def test_a_batch_that_another_lane_took_leaves_its_rest_waiting() -> None:
+    """Of five, four leave while the other lane holds them open; the fifth is no half batch behind them."""
+    queue = BatchQueue(Computer(FakeRuntime(), 4), BatchLimits(4, 0.5), 1, lambda _job: None)
+
+    def put(count: int) -> None:
+        for _ in range(count):
+            future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+            queue.put(query(0.5), future, math.inf, urgent=False)
+
+    put(4)
+    first, taken = queue.take(0), list[Batch | None]()
+    assert first is not None
+    put(2)
+    lane = threading.Thread(target=lambda: taken.append(queue.take(1)))
+    lane.start()
+    time.sleep(0.05)
+    with queue._condition:
+        queue.done(0, first)
+        put(3)
+        second = queue.take(0)
+    assert second is not None
+    time.sleep(0.7)
+    assert taken == []
+    queue.done(0, second)
+    queue.close(DrainingError)
+    lane.join()
+    assert [len(batch.jobs) for batch in taken if batch] == [1]
 
 
 async def test_a_queue_shorter_than_half_a_batch_fills_the_other_lane() -> None:

@@ -22,6 +22,15 @@ def test_sizes_not_seen_are_taken_from_their_neighbours() -> None:
     assert clock.expected(3) == 0.3
 
 
+def test_of_larger_sizes_the_smallest_is_shared_and_the_largest_counts_too() -> None:
+    """A full batch may be all that was seen."""
+    clock = BatchClock(8)
+    clock.observe(8, 0.8)
+    assert clock.expected(1) == pytest.approx(0.1)
+    clock.observe(6, 1.2)
+    assert clock.expected(1) == pytest.approx(0.2)
+
+
 def test_a_queue_is_full_batches_and_a_rest() -> None:
     """Nine in batches of four: two full ones and one single."""
     clock = BatchClock(4)
@@ -40,6 +49,16 @@ def test_a_single_stall_changes_nothing_and_a_slower_device_soon_does() -> None:
     for _ in range(3):
         clock.observe(1, 2.0)
     assert clock.expected(1) == 2.0
+
+
+def test_of_the_latest_five_three_decide() -> None:
+    """Two slow ones may be chance; one more, and what was before is forgotten."""
+    clock = BatchClock(1)
+    for _ in range(5):
+        clock.observe(1, 1.0)
+    for expected in (1.0, 1.0, 9.0):
+        clock.observe(1, 9.0)
+        assert clock.expected(1) == expected
 
 
 def test_large_batches_that_were_slow_once_are_not_held_against_what_is_seen_now() -> None:

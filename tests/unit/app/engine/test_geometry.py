@@ -37,3 +37,11 @@ def test_the_last_column_of_a_wide_picture_is_drawn_in_the_last_one() -> None:
     """Rounded, it would lie beyond."""
     found = scaled(Box(7999, 99, 1, 1), Size(8000, 100), Size(16, 2))
     assert found == Box(15, 1, 1, 1)
+
+
+def test_a_scaled_area_ends_at_the_nearest_pixels() -> None:
+    """From 1.6 to 3.6 across, from 0.8 to 2.8 down; all of the picture is all of the drawing."""
+    image, drawn = Size(10, 10), Size(4, 4)
+    assert scaled(Box(4, 2, 5, 5), image, drawn) == Box(2, 1, 2, 2)
+    wide = Size(30, 20)
+    assert scaled(Box.whole(wide), wide, Size(15, 10)) == Box(0, 0, 15, 10)

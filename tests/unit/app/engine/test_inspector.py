@@ -16,12 +16,16 @@ from app.engine.inspection import Order
 from app.engine.inspector import Inspector
 from app.engine.lifecycle import Engine
 from app.engine.render import HeatmapKind, HeatmapOptions
+from app.engine.verdict import decide
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Scored
 from app.errors import DeadlinePassedError, DrainingError
+from app.products.calibration import NamedScore, calibrate
+from app.products.live import Basis
+from app.products.profile import BundleIdentity
 from app.runtime.protocol import Query
 from app.settings import Settings
-from tests.fakes import MAP_PX, FakeRuntime, encode, grey
+from tests.fakes import DIGEST, MAP_PX, FakeRuntime, encode, grey
 
 pytestmark = pytest.mark.anyio
 
@@ -174,5 +178,26 @@ async def test_a_callers_threshold_moves_the_verdict_and_not_what_is_marked() ->
         assert verdict.heatmap is not None
         mask = decode(verdict.heatmap.data, 10_000)[..., 0]
         np.testing.assert_array_equal(mask == 255, image[..., 0] == 255)
+    await batcher.stop(1.0)
+    engine._pool.shutdown()
+
+
+async def test_a_callers_threshold_goes_before_a_profile_s_and_that_before_the_bundle_s() -> None:
+    """What decides was found before the picture was looked at: for all pictures of a request the same."""
+    inspector, batcher, engine = await _inspector(FakeRuntime())
+    inspector._model = replace(inspector.model, default_threshold=0.9)  # not that of the map
+    good = [NamedScore("", float(score)) for score in np.linspace(0.2, 0.4, 60)]
+    identity = BundleIdentity(name="fake", version="1", digest=DIGEST)
+    profile = calibrate("x", good, 0.05, identity, None).profile
+    for threshold, basis, expected in (
+        (None, None, (0.9, "bundle", None)),
+        (None, Basis(profile), (profile.threshold, "profile", profile.version)),
+        (0.85, Basis(profile), (0.85, "request", None)),
+        (0.0, Basis(profile), (0.0, "request", None)),
+    ):
+        order = replace(ORDER, threshold=threshold, basis=basis)
+        found = (await inspector.inspect(order)).verdict
+        assert (found.threshold, found.threshold_source, found.profile_version) == expected
+        assert found.result is decide(200 / 255, expected[0])
     await batcher.stop(1.0)
     engine._pool.shutdown()

@@ -1,6 +1,7 @@
 """Regions in pixels of the sent image, against hand-computed boxes."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -56,6 +57,14 @@ def test_below_the_threshold_half_of_the_peak_is_where_it_ends() -> None:
     assert (found.x, found.y, found.width, found.height) == (3, 4, 3, 1)
 
 
+def test_a_peak_at_the_threshold_is_not_below_it() -> None:
+    """Half of it would mark what the threshold leaves out."""
+    anomaly_map = np.full((10, 10), 0.3, dtype=np.float32)
+    anomaly_map[4, 4] = 0.5
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 10, 10))
+    assert (found.x, found.y, found.width, found.height) == (4, 4, 1, 1)
+
+
 def test_a_map_without_signal_has_no_region() -> None:
     """Nothing to point at."""
     assert find_regions(np.zeros((10, 10), dtype=np.float32), 0.5, Box(0, 0, 10, 10)) == []
@@ -71,6 +80,31 @@ def test_specks_are_dropped_unless_there_is_nothing_else() -> None:
     assert (found.x, found.y) == (100, 100)
 
 
+def test_a_ten_thousandth_of_the_map_is_no_speck() -> None:
+    """Four cells of 40,000 are a place, three are not."""
+    anomaly_map = np.zeros((200, 200), dtype=np.float32)
+    anomaly_map[50, 50:53] = 1.0
+    anomaly_map[100:102, 100:102] = 0.9
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 200, 200))
+    assert (found.x, found.y, found.area_px) == (100, 100, 4)
+
+
+def test_of_specks_alone_the_worst_is_shown() -> None:
+    """An NG points somewhere, not everywhere."""
+    anomaly_map = np.zeros((200, 200), dtype=np.float32)
+    anomaly_map[10, 10], anomaly_map[20, 20], anomaly_map[30, 30] = 0.8, 0.9, 0.7
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 200, 200))
+    assert (found.x, found.y) == (20, 20)
+
+
+def test_boxes_are_rounded_outwards_and_areas_to_the_nearest_pixel() -> None:
+    """Cells 2 and 3 of 1.3 px lie between 2.6 and 5.2 px; four of them are 6.76 px."""
+    anomaly_map = np.zeros((10, 10), dtype=np.float32)
+    anomaly_map[2:4, 2:4] = 1.0
+    (found,) = find_regions(anomaly_map, 0.5, Box(0, 0, 13, 13))
+    assert found == Region(x=2, y=2, width=4, height=4, area_px=7, score=1.0)
+
+
 def test_a_box_at_the_edge_is_not_rounded_beyond_it() -> None:
     """56 times 29 / 56 is a little more than 29 in binary numbers."""
     (found,) = find_regions(np.ones((56, 56), dtype=np.float32), 0.5, Box(3, 4, 29, 58))
@@ -84,6 +118,15 @@ def test_of_many_regions_the_worst_are_named() -> None:
     anomaly_map[::2, ::2] = scores.reshape(10, 10)
     found = find_regions(anomaly_map, 0.5, Box(0, 0, 20, 20))
     assert [r.score for r in found] == sorted(scores.tolist(), reverse=True)[:MAX_REGIONS]
+
+
+@pytest.mark.parametrize("spots", [32, 33])
+def test_32_regions_are_named_and_of_equals_the_upper_ones(spots: int) -> None:
+    """The same picture has the same answer each time."""
+    anomaly_map = np.zeros((2 * spots, 4), dtype=np.float32)
+    anomaly_map[::2, 1] = 0.9
+    found = find_regions(anomaly_map, 0.5, Box(0, 0, 4, 2 * spots))
+    assert [r.y for r in found] == [2 * number for number in range(32)]
 
 
 @given(

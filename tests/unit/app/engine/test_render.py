@@ -16,6 +16,7 @@ from app.engine.render import (
     shrink,
 )
 from app.errors import ParameterError
+from tests.fakes import encode
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -81,18 +82,23 @@ def test_overlay_colours_are_absolute() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.0, (100, 100, 100)), (0.3, (150, 139, 67)), (0.6, (201, 35, 35)), (1.0, (201, 35, 35))],
+    [
+        (0.0, (100, 100, 100)),
+        (0.15, (105, 108, 104)),
+        (0.3, (150, 139, 67)),
+        (0.6, (201, 35, 35)),
+        (1.0, (201, 35, 35)),
+    ],
 )
 def test_overlay_is_yellow_at_the_threshold_and_red_from_twice_on(
     value: float, expected: tuple[int, int, int]
 ) -> None:
-    """By hand: half of 0.65 of (255, 220, 0) on grey 100, then all of it of (255, 0, 0)."""
+    """By hand, on grey 100: 0.65 of (255, 0, 0), half of it of (255, 220, 0), a quarter of (128, 150, 127)."""
     anomaly_map = np.full((4, 4), value, dtype=np.float32)
     picture = Image.new("RGB", (4, 4), (100, 100, 100))
     found = render(anomaly_map, 0.3, Size(4, 4), Box(0, 0, 4, 4), HeatmapOptions(), picture)
     assert found is not None
-    drawn = np.asarray(_opened(found.data))[0, 0]
-    np.testing.assert_allclose(drawn, expected, atol=2)  # of 256 levels of tint and opacity
+    assert _opened(found.data).getpixel((0, 0)) == expected
 
 
 def test_a_pixel_at_the_threshold_is_anomalous() -> None:
@@ -115,6 +121,44 @@ def test_map_is_grey_and_mask_is_black_and_white() -> None:
     assert (grey.getpixel((0, 0)), grey.getpixel((63, 0))) == (0, 255)
     mask = _drawn(HeatmapKind.MASK)
     assert set(np.unique(np.asarray(mask))) == {0, 255}
+
+
+def test_map_is_rounded_and_smooth() -> None:
+    """Nearest of 256 levels; between two cells' centres in a straight line."""
+    for values, width, expected in (
+        ([0.0, 0.25, 0.999, 1.0], 4, [0, 64, 255, 255]),
+        ([0.0, 1.0], 4, [0, 64, 191, 255]),
+    ):
+        anomaly_map, area = np.array([values], dtype=np.float32), Box(0, 0, width, 1)
+        options = HeatmapOptions(HeatmapKind.MAP)
+        found = render(anomaly_map, 0.5, Size(width, 1), area, options, None)
+        assert found is not None
+        assert np.asarray(_opened(found.data)).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "how"),
+    [
+        (HeatmapFormat.JPEG, {"quality": 90}),
+        (HeatmapFormat.WEBP, {"quality": 85, "method": 2}),
+    ],
+)
+def test_lossy_formats_have_their_quality(encoding: HeatmapFormat, how: dict[str, int]) -> None:
+    """Pillow's own would smear small spots, or take its time."""
+    grey = PICTURE[..., 0]
+    options = HeatmapOptions(HeatmapKind.MAP, encoding)
+    found = render((grey / 255).astype(np.float32), 0.5, SIZE, WHOLE, options, None)
+    assert found is not None
+    assert found.data == encode(grey, encoding, **how)
+
+
+def test_a_smaller_picture_is_a_mean_over_pixels() -> None:
+    """Stripes of one pixel become grey; every second column alone would be black."""
+    stripes = np.zeros((8, 64, 3), dtype=np.uint8)
+    stripes[:, 1::2] = 255
+    small = np.asarray(shrink(stripes, Size(32, 4)))
+    assert small.shape == (4, 32, 3)
+    assert 100 < small.min() <= small.max() < 155
 
 
 def test_outside_the_inspected_area_the_map_is_black() -> None:
@@ -141,6 +185,9 @@ def test_none_draws_nothing() -> None:
         (Size(500, 1000), 512, Size(256, 512)),
         (Size(100, 50), 512, Size(100, 50)),
         (Size(3000, 2), 512, Size(512, 1)),
+        (Size(2, 3000), 512, Size(1, 512)),
+        (Size(1000, 667), 512, Size(512, 342)),
+        (Size(667, 1000), 512, Size(342, 512)),
         (Size(1000, 500), None, Size(1000, 500)),
     ],
 )
@@ -151,12 +198,15 @@ def test_size_keeps_the_aspect_ratio_and_never_enlarges(
     assert heatmap_size(image, HeatmapOptions(size_px=wanted)) == expected
 
 
-def test_a_size_the_encoder_cannot_hold_is_refused() -> None:
-    """WebP ends at 16383 px."""
-    options = HeatmapOptions(HeatmapKind.MAP, HeatmapFormat.WEBP, None)
-    with pytest.raises(ParameterError, match="webp"):
-        heatmap_size(Size(16384, 2), options)
-    size = heatmap_size(Size(16383, 1), options)
-    found = render(_map(), 0.5, size, Box(0, 0, 16383, 1), options, None)
+@pytest.mark.parametrize(
+    ("encoding", "longest"), [(HeatmapFormat.WEBP, 16_383), (HeatmapFormat.JPEG, 65_500)]
+)
+def test_a_size_the_encoder_cannot_hold_is_refused(encoding: HeatmapFormat, longest: int) -> None:
+    """One pixel less is drawn."""
+    options = HeatmapOptions(HeatmapKind.MAP, encoding, None)
+    with pytest.raises(ParameterError, match=f"{encoding} cannot hold {longest + 1} px"):
+        heatmap_size(Size(longest + 1, 2), options)
+    size = heatmap_size(Size(longest, 1), options)
+    found = render(_map(), 0.5, size, Box(0, 0, longest, 1), options, None)
     assert found is not None
-    assert _opened(found.data).size == (16383, 1)
+    assert _opened(found.data).size == (longest, 1)

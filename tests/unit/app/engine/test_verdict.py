@@ -8,10 +8,6 @@ from app.errors import PredictionError
 from app.runtime.protocol import Prediction
 
 
-def _prediction(score: float = 0.5, value: float = 0.5) -> Prediction:
-    return Prediction(score, 0.5, 0.5, np.full((4, 4), value, dtype=np.float32))
-
-
 def test_a_score_at_the_threshold_is_ng() -> None:
     """Doubt goes against the part."""
     assert decide(0.5, 0.5) is Result.NG
@@ -24,20 +20,28 @@ def test_result_codes() -> None:
     assert (Result.OK.code, Result.NG.code) == (0, 1)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), -0.01, 1.01])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), -0.0002, 1.0002])
 def test_what_is_no_score_is_an_error(bad: float) -> None:
     """NaN compares false with every threshold; it must never come out as OK."""
+    for scores in ((bad, 0.5, 0.5), (0.5, bad, 0.5), (0.5, 0.5, bad)):
+        with pytest.raises(PredictionError):
+            checked(Prediction(*scores, np.full((4, 4), 0.5, dtype=np.float32)))
+    anomaly_map = np.full((4, 4), 0.5, dtype=np.float32)
+    anomaly_map[1, 2] = bad
     with pytest.raises(PredictionError):
-        checked(_prediction(score=bad))
-    with pytest.raises(PredictionError):
-        checked(_prediction(value=bad))
+        checked(Prediction(0.5, 0.5, 0.5, anomaly_map))
 
 
 def test_rounding_beyond_the_bounds_is_clipped() -> None:
     """A few units in the last place are no error."""
-    found = checked(_prediction(score=1.00001, value=-0.00001))
-    assert found.score == 1.0
-    assert found.anomaly_map.min() == 0.0
+    anomaly_map = np.array([[-0.00001, 0.25, 1.00001]], dtype=np.float32)
+    for scores, clipped in (
+        ((1.00001, -0.00001, 0.25), (1.0, 0.0, 0.25)),
+        ((-0.00001, 0.25, 1.00001), (0.0, 0.25, 1.0)),
+    ):
+        found = checked(Prediction(*scores, anomaly_map))
+        assert (found.score, found.score_global, found.score_local) == clipped
+        assert found.anomaly_map.tolist() == [[0.0, 0.25, 1.0]]
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4,), (1, 4, 4)])

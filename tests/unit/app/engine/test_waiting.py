@@ -54,5 +54,12 @@ async def test_the_earliest_deadline_counts_also_behind_an_urgent_query() -> Non
     """The golden image goes first though its own deadline is late; it may not make a part late."""
     now = time.perf_counter()
     waiting = _waiting(_job(1, now + 600.0, urgent=True), _job(2, now + 10.0))
-    assert waiting.patience_s(60.0, 0.0) <= 5.0  # half of what the part has
-    assert waiting.patience_s(60.0, 4.0) <= 2.0  # twice the batch's time is left
+    half, twice = 5.0, 10.0 - 2 * 4.0  # of what the part has; of the batch's time, which is left
+    assert waiting.patience_s(60.0, 0.0) == pytest.approx(half, abs=0.5)
+    assert waiting.patience_s(60.0, 4.0) == pytest.approx(twice, abs=0.5)
+
+
+async def test_half_of_a_query_s_time_counts_from_its_arrival() -> None:
+    """Counted from now, half of what is left would be left for ever."""
+    waiting = _waiting(_job(1, time.perf_counter() + 60.0, waited_s=40.0))
+    assert waiting.patience_s(600.0, 0.0) == pytest.approx(10.0, abs=0.5)
