@@ -89,6 +89,15 @@ async def test_a_caller_whose_headers_were_too_slow_holds_no_connection(
         await until(lambda: not server.server_state.connections)
 
 
+async def test_a_refused_caller_has_time_to_read_why() -> None:
+    """Were it hung up on while it still sends, the answer would be lost."""
+    async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
+        await caller.send(b"no HTTP\r\n\r\n")
+        assert (await caller.answer()).status == 400
+        await asyncio.sleep(PAST_S)
+        assert server.server_state.connections
+
+
 async def test_line_ends_do_not_keep_a_connection_for_ever() -> None:
     """The keep-alive time runs on."""
     async with (
