@@ -1,6 +1,8 @@
 """Decoding: the right pixels from every kind of file, and a clear refusal of the rest."""
 
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.engine import decode as decoding
 from app.engine.decode import decode
 from app.errors import (
     FormatRefusedError,
@@ -21,6 +24,7 @@ from tests.fakes import encode
 
 LIMIT = 1_000_000
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+EXTREMES = (np.finfo(np.float32).min, np.finfo(np.float32).max)  # often written for no value
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 
 
@@ -105,14 +109,15 @@ def test_flat_16_bit_grey_is_mid_grey() -> None:
     assert (decode(encode(Image.fromarray(values)), LIMIT) == 128).all()
 
 
-def test_float_tiff_is_scaled_and_nan_is_refused() -> None:
+def test_float_tiff_is_scaled_and_holes_are_refused() -> None:
     """A depth camera's float image works; one with holes says so."""
     values = np.array([[-1.0, 0.0, 1.0]], dtype=np.float32)
     found = decode(encode(Image.fromarray(values), "TIFF"), LIMIT)
     np.testing.assert_array_equal(found[0, :, 0], [0, 128, 255])
-    values[0, 0] = np.nan
-    with pytest.raises(ImageCorruptError, match="not numbers"):
-        decode(encode(Image.fromarray(values), "TIFF"), LIMIT)
+    for hole in (np.nan, np.inf, *EXTREMES):
+        values[0, 0] = hole
+        with pytest.raises(ImageCorruptError, match="not numbers"):
+            decode(encode(Image.fromarray(values), "TIFF"), LIMIT)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -186,6 +191,40 @@ def test_other_formats_are_refused_by_name() -> None:
     """GIF is an image, but not accepted."""
     with pytest.raises(FormatRefusedError, match="GIF"):
         decode(encode(PICTURE, "GIF"), LIMIT)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        IndexError,
+        KeyError,
+        ZeroDivisionError,
+        OverflowError,
+        EOFError,
+        NotImplementedError,
+        MemoryError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ],
+)
+def test_whatever_pillow_says_of_a_file_is_the_callers_error(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plugins raise all of these on malformed files; none of them is the service's own."""
+
+    def fail(*_: object) -> None:
+        raise error("odd")
+
+    monkeypatch.setattr(decoding, "open_image", fail)
+    with pytest.raises(ImageCorruptError, match="cannot be decoded"):
+        decode(encode(PICTURE), LIMIT)
 
 
 @settings(max_examples=300)

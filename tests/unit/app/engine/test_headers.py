@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app.engine.decode import MAX_SIDE_PX, decode
-from app.engine.headers import MAX_TAGS, read_orientation, webp_size
+from app.engine import decode as decoding
+from app.engine.decode import decode
+from app.engine.headers import read_orientation, webp_size
 from app.errors import FormatRefusedError, ImageCorruptError, ImageTooLargeError, RequestError
 from tests.costly import (
     LONG,
@@ -27,7 +28,7 @@ from tests.costly import (
 )
 from tests.fakes import encode
 
-LIMIT = 64_000_000
+LIMIT, LONGEST_PX = 64_000_000, 32_768
 ORIENTATION, TURNED_LEFT = 0x0112, 6
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 COSTLY = dict(costly_pictures())
@@ -146,9 +147,28 @@ def test_honest_tiffs_pass(compression: str | None) -> None:
 
 def test_tags_up_to_the_limit_pass() -> None:
     """The nine of the picture among them."""
-    assert decode(tiff_of_tags(MAX_TAGS - 9, 1), LIMIT).shape == (9, 9, 3)
-    with pytest.raises(ImageCorruptError):
-        decode(tiff_of_tags(MAX_TAGS - 8, 1), LIMIT)
+    assert decode(tiff_of_tags(200 - 9, 1), LIMIT).shape == (9, 9, 3)
+    with pytest.raises(ImageCorruptError, match="more than 200 tags"):
+        decode(tiff_of_tags(200 - 8, 1), LIMIT)
+
+
+def test_numbers_up_to_the_limit_pass() -> None:
+    """The picture's nine tags hold one each."""
+    most = 2**18 - 9
+    fits, too_many = (
+        tiff(9, 9, [(65_000, LONG, count, 8)], bytes(4 * most)) for count in (most, most + 1)
+    )
+    assert decode(fits, LIMIT).shape == (9, 9, 3)
+    with pytest.raises(ImageCorruptError, match="more than 262144 numbers"):
+        decode(too_many, LIMIT)
+
+
+def test_tags_as_long_as_the_file_pass() -> None:
+    """The picture's nine have four bytes each."""
+    most = len(tiff(9, 9, [(65_000, UNDEFINED, 5, 8)])) - 9 * 4
+    assert decode(tiff(9, 9, [(65_000, UNDEFINED, most, 8)]), LIMIT).shape == (9, 9, 3)
+    with pytest.raises(ImageCorruptError, match="more bytes than the file has"):
+        decode(tiff(9, 9, [(65_000, UNDEFINED, most + 1, 8)]), LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -165,14 +185,18 @@ def test_a_long_profile_and_a_strip_for_each_row_pass(kind: int, count: int) -> 
 
 @pytest.mark.parametrize(
     ("side", "fits", "too_large"),
-    [(16, (2048, 2048), (4096, 2048)), (2100, (3072, 3072), (5120, 4096))],
+    [
+        (16, (2048, 2048), (2064, 2048)),
+        (16, (16, 2**18), (16, 2**19)),
+        (2048, (4096, 4096), (4112, 4096)),
+    ],
 )
 def test_a_tile_somewhat_larger_than_the_picture_passes(
     side: int, fits: tuple[int, int], too_large: tuple[int, int]
 ) -> None:
     """Small pictures are written with the tile of large ones, large ones with up to three times their area."""
     assert decode(tiff_of_one_tile(side, *fits), LIMIT).shape == (side, side, 3)
-    with pytest.raises(ImageCorruptError, match="tiles"):
+    with pytest.raises(ImageCorruptError, match=f"tiles of {too_large[0]} x {too_large[1]} pixels"):
         decode(tiff_of_one_tile(side, *too_large), LIMIT)
 
 
@@ -239,6 +263,13 @@ def test_the_size_of_a_webp_is_known_before_it_is_opened(options: dict[str, obje
     assert webp_size(data) == (300, 1025)
 
 
+def test_a_webp_that_is_too_large_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is its canvas made."""
+    monkeypatch.setattr(decoding, "open_image", None)
+    with pytest.raises(ImageTooLargeError):
+        decode(encode(PICTURE, "WEBP"), 599)
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "size"),
     [
@@ -258,8 +289,8 @@ def test_only_bits_of_the_size_make_a_webp_s_size(
 @pytest.mark.parametrize("encoding", ["PNG", "BMP", "TIFF"])
 def test_a_side_up_to_the_limit_passes(encoding: str) -> None:
     """A line camera's picture may be long, but what a resize of it takes grows with the longer side."""
-    for size in ((MAX_SIDE_PX, 1), (1, MAX_SIDE_PX)):
+    for size in ((LONGEST_PX, 1), (1, LONGEST_PX)):
         assert decode(encode(Image.new("L", size), encoding), LIMIT).shape[:2] == size[::-1]
         longer = ImageOps.expand(Image.new("L", size), (0, 0, int(size[1] == 1), int(size[0] == 1)))
-        with pytest.raises(ImageTooLargeError, match="32768"):
+        with pytest.raises(ImageTooLargeError, match=f"a side may have {LONGEST_PX}"):
             decode(encode(longer, encoding), LIMIT)
