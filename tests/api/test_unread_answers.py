@@ -33,6 +33,16 @@ async def test_an_answer_that_nobody_reads_does_not_stay(
         deaf.close()
 
 
+async def test_every_byte_that_is_left_is_told_of() -> None:
+    """By itself asyncio keeps 64 KiB of each connection and says nothing."""
+    async with serving_until_it_ends(FakeRuntime()) as (server, _, port), calling(port) as caller:
+        await caller.send(inspection())
+        assert (await caller.answer()).status == 200
+        (connection,) = server.server_state.connections
+        assert isinstance(connection, limits.LimitedProtocol)
+        assert connection.transport.get_write_buffer_limits() == (0, 0)
+
+
 async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes some of it now and then gets all of it."""
     monkeypatch.setattr(unread, "UNREAD_FOR_S", 1.0)

@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from app.engine.decode import decode
-from app.engine.headers import MAX_SCANS
+from app.engine.headers import MAX_SCANS, shrinks
 from app.errors import ImageCorruptError
 from tests.costly import jpeg_of_scans
 from tests.fakes import encode
@@ -58,6 +58,20 @@ def test_a_jpeg_with_any_application_s_notes_passes(kind: int) -> None:
     jpeg = encode(PICTURE, "JPEG")
     found = decode(_segments(jpeg, kind, [b"note"] * 500), LIMIT)
     np.testing.assert_array_equal(found, decode(jpeg, LIMIT))
+
+
+def test_a_thousand_segments_before_the_picture_pass() -> None:
+    """Nine of 1024 are the picture's own."""
+    jpeg = encode(PICTURE, "JPEG")
+    assert decode(_segments(jpeg, 0xFE, [b"note"] * 1015), LIMIT).shape == PICTURE.shape
+    with pytest.raises(ImageCorruptError, match="too much before it"):
+        decode(_segments(jpeg, 0xFE, [b"note"] * 1016), LIMIT)
+
+
+@pytest.mark.parametrize("kind", sorted({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}))
+def test_only_frames_with_cosine_transform_shrink(kind: int) -> None:
+    """Every fourth kind is lossless (ITU T.81, table B.1): Pillow would write it beyond its memory."""
+    assert shrinks(encode(PICTURE, "JPEG") + bytes((0xFF, kind))) is (kind % 4 != 3)
 
 
 def test_exif_in_up_to_16_segments_passes() -> None:
