@@ -162,17 +162,19 @@ async def test_junk_behind_two_requests_spoils_neither() -> None:
         assert await caller.rest() == b""
 
 
-async def test_a_broken_second_body_does_not_spoil_the_first_answer(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("whole", [1, 2])
+async def test_a_broken_body_does_not_spoil_the_answers_before_it(
+    whole: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The broken request is dropped before it runs."""
+    """The broken request is dropped before it runs, and none that waits ahead of it."""
     runtime = FakeRuntime()
     async with listening(runtime) as (engine, port), calling(port) as caller:
         runtime.gate.clear()
-        await caller.send(inspection() + CHUNKED % b"/v1/detect" + b"no number\r\n")
+        await caller.send(whole * inspection() + CHUNKED % b"/v1/detect" + b"no number\r\n")
         await until(lambda: ENDS_AFTER in caplog.text and runtime.calls == 2)
         runtime.gate.set()
-        assert (await caller.answer()).status == 200
+        for _ in range(whole):
+            assert (await caller.answer()).status == 200
         assert await caller.rest() == b""
         assert engine.snapshot().inflight == 0
 
