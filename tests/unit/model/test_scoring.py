@@ -9,6 +9,7 @@ import torch
 from model.assembly import SSVP
 from model.data.pixels import read_sample
 from model.data.row import ManifestRow
+from model.preprocess import collate, preprocess
 from model.scoring import RowScorer, predict_torch, tokens_from
 from model.tokens import TokenBatch, TokenCache
 from tests.configs import TINY_VIT
@@ -42,6 +43,10 @@ def test_each_row_gets_its_own_images_score(
     scorer = RowScorer(model, rows, tokens_from(model, CPU, cache), seen.append)
     found = [*scorer(samples[:3]), *scorer(samples[3:])]
     expected = predict_torch(model, samples)
+    images = collate([preprocess(s.image, TINY_VIT) for s in samples])
+    with torch.inference_mode():
+        whole = model(images, [s.product for s in samples]).scores.score.tolist()
+    assert [e.score for e in expected] == pytest.approx(whole, abs=1e-5)
     assert [name for batch in seen for name in batch.products] == [s.product for s in samples]
     assert len({round(e.score, 2) for e in expected}) == len(rows)
     for one, other in zip(found, expected, strict=True):
