@@ -1,11 +1,13 @@
 """What tests of the batcher share."""
 
 import asyncio
+import math
 import time
 
 import numpy as np
 import pytest
 
+from app.engine.batch_queue import Batch, BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Scored
@@ -33,6 +35,20 @@ async def blocked(runtime: FakeRuntime, batcher: Batcher) -> asyncio.Task[Scored
     await asyncio.sleep(0)
     await until(lambda: batcher.depth == 0)
     return task
+
+
+def put(queue: BatchQueue, count: int = 1, deadline: float = math.inf) -> None:
+    """Let so many queries wait that nobody asks about."""
+    for _ in range(count):
+        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        queue.put(query(0.5), future, deadline, urgent=False)
+
+
+def take(queue: BatchQueue, lane: int) -> Batch:
+    """Return the lane's next batch; there must be one."""
+    batch = queue.take(lane)
+    assert batch is not None
+    return batch
 
 
 class Clock:

@@ -13,10 +13,10 @@ from schemathesis import Case, HookContext
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
     """Leave out forms with a list that its field's schema forbids and the wire does not show."""
-    schemas = {p.media_type: p.definition["schema"] for p in case.operation.body}
     if case.media_type != "multipart/form-data" or not isinstance(case.body, dict):
         return True
-    properties = schemas[case.media_type]["properties"]
+    forms = [body for body in case.operation.body if body.media_type == case.media_type]
+    properties = forms[0].definition["schema"]["properties"]
     return not any(
         isinstance(value, list)
         and len(value) < 2

@@ -49,7 +49,7 @@ def test_each_row_gets_its_own_images_score(
     assert [e.score for e in expected] == pytest.approx(whole, abs=1e-5)
     assert [name for batch in seen for name in batch.products] == [s.product for s in samples]
     assert len({round(e.score, 2) for e in expected}) == len(rows)
+    atol = HALF if cached else FLOAT_NOISE
     for one, other in zip(found, expected, strict=True):
-        assert one.score == pytest.approx(other.score, abs=HALF if cached else FLOAT_NOISE)
-        atol = HALF if cached else FLOAT_NOISE
+        assert one.score == pytest.approx(other.score, abs=atol)
         np.testing.assert_allclose(one.anomaly_map, other.anomaly_map, atol=atol)

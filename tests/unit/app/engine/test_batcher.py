@@ -17,7 +17,7 @@ from app.errors import (
     DrainingError,
     QueueFullError,
 )
-from tests.batching import blocked, query, started
+from tests.batching import blocked, put, query, started, take
 from tests.conftest import WAIT_S, until
 from tests.fakes import FakeRuntime
 
@@ -261,9 +261,6 @@ async def test_a_batch_is_held_open_for_no_longer_than_all_of_it_leaves_time() -
     began = time.perf_counter()
     for size in (1, 2):
         queue._clock.observe(size, 5.0 * size)
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, began + 20.0, urgent=False)
-    batch = queue.take(0)
-    assert batch is not None
-    assert len(batch.jobs) == 2
+        put(queue, deadline=began + 20.0)
+    assert len(take(queue, 0).jobs) == 2
     assert time.perf_counter() < began + 5.0

@@ -9,9 +9,9 @@ import pytest
 from app.engine.batch_queue import BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
-from app.engine.worker import Computer, Scored
+from app.engine.worker import Computer
 from app.errors import DeadlineUnreachableError
-from tests.batching import query, started
+from tests.batching import put, query, started
 from tests.conftest import until
 from tests.fakes import FakeRuntime
 
@@ -107,11 +107,7 @@ async def test_an_image_behind_one_that_is_held_open_needs_its_own_time(parts: i
     queue = BatchQueue(computer, BatchLimits(2, max_wait_s=60), parts, lambda _job: None)
     queue._clock.observe(1, BATCH_S)
 
-    def put(left_s: float) -> None:
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, time.perf_counter() + left_s, urgent=False)
-
-    put(1.0)  # idle: whatever has time left is taken
+    put(queue, deadline=time.perf_counter() + 1.0)  # idle: whatever has time left is taken
     with pytest.raises(DeadlineUnreachableError):
-        put(0.5)
-    put(90.0)
+        put(queue, deadline=time.perf_counter() + 0.5)
+    put(queue, deadline=time.perf_counter() + 90.0)

@@ -1,7 +1,6 @@
 """Several workers at one queue: each takes its share, nobody waits for a neighbour's batch."""
 
 import asyncio
-import math
 import threading
 import time
 
@@ -10,9 +9,9 @@ import pytest
 from app.engine.batch_queue import BatchQueue
 from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
-from app.engine.worker import Computer, Scored
+from app.engine.worker import Computer
 from app.errors import DeviceLostError, DrainingError
-from tests.batching import Clock, query, started
+from tests.batching import Clock, put, query, started, take
 from tests.conftest import until
 from tests.fakes import FakeRuntime
 
@@ -204,12 +203,8 @@ async def test_a_batch_on_a_part_of_the_device_is_timed_by_itself(
     """However many began or ended beside it."""
     clock = Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(2), 2, lambda _job: None)
-    for _ in range(2):
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, math.inf, urgent=False)
-    first, second = queue.take(0), queue.take(1)
-    assert first is not None
-    assert second is not None
+    put(queue, 2)
+    first, second = take(queue, 0), take(queue, 1)
     for lane, batch in ((1, second), (0, first)):
         clock.advance(0.2)
         queue.done(lane, batch)

@@ -12,7 +12,7 @@ from app.engine.batcher import Batcher
 from app.engine.waiting import BatchLimits
 from app.engine.worker import Computer, Scored
 from app.errors import DeadlineUnreachableError, DrainingError
-from tests.batching import Clock, blocked, query, started
+from tests.batching import Clock, blocked, put, query, started, take
 from tests.conftest import until
 from tests.fakes import FakeRuntime
 
@@ -83,16 +83,9 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end(
     clock = Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 2), BatchLimits(2), 1, lambda _job: None)
 
-    def put(deadline: float) -> None:
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, deadline, urgent=False)
-
     def take_two(lane: int) -> Batch:
-        put(math.inf)
-        put(math.inf)
-        batch = queue.take(lane)
-        assert batch is not None
-        return batch
+        put(queue, 2)
+        return take(queue, lane)
 
     first, second = take_two(0), take_two(1)
     clock.advance(0.2)
@@ -103,13 +96,12 @@ async def test_a_batch_behind_another_is_timed_from_that_ones_end(
 
     first, _ = take_two(0), take_two(1)  # two batches of 0.2 s are ahead, and its own
     with pytest.raises(DeadlineUnreachableError):
-        put(clock.now + 0.5)
+        put(queue, deadline=clock.now + 0.5)
     clock.advance(0.2)
     queue.done(0, first)  # the other begins now, whenever it was taken
     with pytest.raises(DeadlineUnreachableError):
-        put(clock.now + 0.35)
-    for _ in range(4):
-        put(math.inf)
+        put(queue, deadline=clock.now + 0.35)
+    put(queue, 4)
     # The batch being computed, two that wait, half of one for itself: one after the other.
     assert queue._needed_s(math.inf, clock.now) == pytest.approx(0.7)
 
@@ -122,9 +114,8 @@ async def test_batches_ahead_take_their_time_from_when_the_first_began(
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
     queue._clock.observe(1, 1.0)
     for lane in (0, 1):
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, math.inf, urgent=False)
-        assert queue.take(lane) is not None
+        put(queue)
+        take(queue, lane)
         clock.advance(0.2)
     assert queue._needed_s(math.inf, clock.now) == pytest.approx(2 * 1.0 - 0.4 + 1.0)
     assert queue._needed_s(math.inf, clock.now + 60.0) == 1.0
@@ -136,12 +127,8 @@ async def test_a_batch_that_was_overtaken_says_nothing_of_how_long_one_takes(
     """One that failed and was repeated image by image seems as short as what was left of it."""
     clock = Clock(monkeypatch)
     queue = BatchQueue(Computer(FakeRuntime(), 1), BatchLimits(1), 1, lambda _job: None)
-    for _ in range(2):
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        queue.put(query(0.5), future, math.inf, urgent=False)
-    first, second = queue.take(0), queue.take(1)
-    assert first is not None
-    assert second is not None
+    put(queue, 2)
+    first, second = take(queue, 0), take(queue, 1)
     clock.advance(0.2)
     queue.done(1, second)
     queue.done(0, first)
@@ -152,23 +139,16 @@ async def test_a_batch_that_another_lane_took_leaves_its_rest_waiting() -> None:
     """Of five, four leave while the other lane holds them open; the fifth is no half batch behind them."""
     queue = BatchQueue(Computer(FakeRuntime(), 4), BatchLimits(4, 0.5), 1, lambda _job: None)
 
-    def put(count: int) -> None:
-        for _ in range(count):
-            future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-            queue.put(query(0.5), future, math.inf, urgent=False)
-
-    put(4)
-    first, taken = queue.take(0), list[Batch | None]()
-    assert first is not None
-    put(2)
+    put(queue, 4)
+    first, taken = take(queue, 0), list[Batch | None]()
+    put(queue, 2)
     lane = threading.Thread(target=lambda: taken.append(queue.take(1)))
     lane.start()
     time.sleep(0.05)
     with queue._condition:
         queue.done(0, first)
-        put(3)
-        second = queue.take(0)
-    assert second is not None
+        put(queue, 3)
+        second = take(queue, 0)
     time.sleep(0.7)
     assert taken == []
     queue.done(0, second)
