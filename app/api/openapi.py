@@ -129,12 +129,10 @@ def _reference(model: str) -> dict[str, str]:
 def _problem_response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     examples = {kind.code: {"value": _problem_example(kind)} for kind in kinds}
     small = {"application/json": {"schema": _reference("SmallAnswer")}, **_LINE}
+    problem = {PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples}}
     return {
         "description": "; ".join(kind.title for kind in kinds),
-        "content": {
-            PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem"), "examples": examples},
-            **({} if _BELOW_HTTP.issuperset(kinds) else small),
-        },
+        "content": problem if _BELOW_HTTP.issuperset(kinds) else {**problem, **small},
     }
 
 

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.middleware import answer_headers
+from app.api.receive import note_echo
 from app.api.schemas import Problem
 from app.api.small_answers import MEDIA_TYPES, Echo, small_problem
 from app.errors import (
@@ -57,8 +58,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException):
         headers.update(error.headers or {})
-    echo: Echo = getattr(request.state, "echo", None) or Echo.of(request.query_params.multi_items())
-    record.part_id, record.sequence = echo.part_id, echo.sequence
+    echo: Echo | None = getattr(request.state, "echo", None)
+    if echo is None:  # the body was not taken apart
+        echo = note_echo(request, request.query_params.multi_items())
     if echo.profile == "full":
         return Response(
             problem.model_dump_json(exclude_none=True), problem.status, headers, MEDIA_TYPE

@@ -10,7 +10,7 @@ from typing import TypeVar
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from app.api.forms import ONE_INSPECTION, BodyLimits, Received, receive
+from app.api.forms import ONE_INSPECTION, BodyLimits, Pairs, Received, receive
 from app.api.query import query_pairs
 from app.api.small_answers import Echo
 from app.engine.formats import is_image
@@ -28,10 +28,16 @@ async def take_apart(
     query = query_pairs(request)
     size = 0 if is_image(body) else len(body)  # a raw picture is taken as it is
     received = await beside_loop(size, partial(receive, body, content_type, query, limits))
-    request.state.echo = echo = Echo.of(received.pairs)
-    record: RequestRecord = request.state.record
-    record.part_id, record.sequence = echo.part_id, echo.sequence
+    note_echo(request, received.pairs)
     return received
+
+
+def note_echo(request: Request, pairs: Pairs) -> Echo:
+    """Note what a caller said about itself, for its answer and for the log."""
+    record: RequestRecord = request.state.record
+    request.state.echo = echo = Echo.of(pairs)
+    record.part_id, record.sequence = echo.part_id, echo.sequence
+    return echo
 
 
 async def beside_loop(size_bytes: int, work: Callable[[], T]) -> T:
