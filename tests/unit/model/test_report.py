@@ -1,17 +1,12 @@
 """What a report says, to a machine and to a person."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from model.evaluate import Report, ScoredImage, measure
-from model.pictures import HEIGHT_PX, WIDTH_LIMIT_PX, Gallery, draw_panel
+from model.evaluate import Report, measure
 from model.reference import best_of_others, paper_figures, paper_figures_of_class
 from model.report import (
     NOTES,
@@ -24,31 +19,18 @@ from model.report import (
     size_note,
     table,
 )
-from model.types import Sample
-
-
-def _sample(category: str, defect: str | None, brightness: int) -> Sample:
-    mask = np.zeros((40, 60), dtype=np.bool_)
-    mask[:10] = defect is not None
-    image = np.full((40, 60, 3), brightness, dtype=np.uint8)
-    return Sample(image, mask, category, category, defect)
-
-
-def _score(samples: Sequence[Sample]) -> list[ScoredImage]:
-    anomaly_map = np.zeros((8, 8), dtype=np.float32)
-    anomaly_map[:2] = 1.0
-    return [ScoredImage(float(s.image[0, 0, 0]) / 255.0, anomaly_map) for s in samples]
+from tests.scored import sample_of, score
 
 
 @pytest.fixture
 def report() -> Report:
     """Return the figures of two categories, one without an anomalous image."""
     samples = [
-        _sample("metal_nut", None, 10),
-        _sample("metal_nut", "dent", 200),
-        _sample("tile", None, 100),
+        sample_of("metal_nut", None, 10),
+        sample_of("metal_nut", "dent", 200),
+        sample_of("tile", None, 100),
     ]
-    return measure(samples, _score)
+    return measure(samples, score)
 
 
 def test_json_is_json_even_where_nothing_is_defined(report: Report, tmp_path: Path) -> None:
@@ -164,8 +146,8 @@ def test_a_set_measured_in_one_of_several_ways_needs_no_caution(report: Report) 
 
 def test_the_report_counts_images_that_pixel_figures_leave_out(tmp_path: Path) -> None:
     """Whoever reads the file learns it as well as whoever saw the terminal."""
-    unmarked = replace(_sample("nut", "dent", 200), mask=None)
-    save_report(measure([unmarked], _score), About("nano 1.0", "parts"), tmp_path)
+    unmarked = replace(sample_of("nut", "dent", 200), mask=None)
+    save_report(measure([unmarked], score), About("nano 1.0", "parts"), tmp_path)
     assert "leave out 1 anomalous without a mask." in (tmp_path / "report.md").read_text()
 
 
@@ -176,116 +158,6 @@ def test_reference_figures_are_those_of_the_tables() -> None:
     assert paper_figures("ksdd2-crops", "SSVP") == paper_figures("ksdd2", "SSVP")
     assert paper_figures("magnetic-tile", "SSVP") == {}
     assert paper_figures_of_class("mvtec", "unheard_of") is None
-
-
-class _Links(HTMLParser):
-    """Collect what a page loads, and its captions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.outside: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note every address."""
-        for name, value in attrs:
-            if name in ("src", "href") and value:
-                (self.outside if "//" in value else self.sources).append(value)
-
-
-def test_the_page_shows_the_mistakes_of_every_category(tmp_path: Path) -> None:
-    """The highest-scored normal and the lowest-scored anomalous image are kept, whatever else is seen."""
-    names = [f"{kind}/{number:03}.png" for number in range(40) for kind in ("good", "dent")]
-    gallery = Gallery(per_category=3, names=names)
-    for number in range(40):
-        for defect in (None, "dent"):
-            sample = _sample("a<b", defect, 5 * number)
-            gallery.add(sample, _score([sample])[0])
-    gallery.save(tmp_path, "nano on parts")
-    page = (tmp_path / "pictures.html").read_text()
-    links = _Links()
-    links.feed(page)
-    assert len(links.sources) == 3
-    assert not links.outside
-    assert "good/039.png: normal, score 0.765" in page  # 195 of 255
-    assert "dent/000.png: dent, score 0.000" in page
-    assert "a&lt;b" in page
-    assert page.index("scored highest") < page.index("good/039") < page.index("scored lowest")
-    for source in links.sources:
-        with Image.open(tmp_path / source) as picture:
-            assert picture.size[1] == HEIGHT_PX
-
-
-def test_a_third_of_the_pictures_is_rounded_up(tmp_path: Path) -> None:
-    """Of four, two a kind; they are saved in the colours of their images."""
-    gallery = Gallery(per_category=4)
-    for defect in (None, "dent"):
-        for _ in range(3):
-            sample = _sample("nut", defect, 0)
-            sample.image[..., 0] = 200
-            gallery.add(sample, _score([sample])[0])
-    gallery.save(tmp_path, "a<b")
-    assert "<title>a&lt;b</title>" in (tmp_path / "pictures.html").read_text()
-    files = list((tmp_path / "pictures").iterdir())
-    assert len(files) == 6
-    with Image.open(files[0]) as picture:
-        assert picture.getpixel((9, 200)) == pytest.approx((200, 0, 0), abs=5)
-
-
-def test_other_pictures_are_a_fair_choice(tmp_path: Path) -> None:
-    """Of six images that are no mistake each is shown as often as another, whenever it came."""
-    gallery = Gallery(per_category=3)
-    for category in range(150):
-        for brightness in (255, 10, 20, 30, 40, 50, 60):
-            sample = _sample(f"nut {category}", None, brightness)
-            gallery.add(sample, _score([sample])[0])
-    gallery.save(tmp_path, "nano on parts")
-    page = (tmp_path / "pictures.html").read_text()
-    shown = [page.count(f"score {b / 255:.3f}") for b in (10, 20, 30, 40, 50, 60)]
-    assert sum(shown) == 150
-    assert max(shown) < 40  # 25 expected, standard deviation 4.6
-    assert min(shown) > 10
-
-
-def test_a_panel_shows_image_mask_and_map(tmp_path: Path) -> None:
-    """Three pictures of the image's shape: untouched, outlined in magenta, and hot where the map is."""
-    sample = _sample("nut", "dent", 100)
-    panel = draw_panel(sample, _score([sample])[0])
-    width = panel.shape[1] // 3
-    plain, outlined, overlay = (panel[:, i * width : (i + 1) * width] for i in range(3))
-    assert (plain == 100).all()
-    assert (outlined == (255, 0, 255)).all(axis=-1).any()
-    top, bottom = overlay[20].mean(axis=0), overlay[-20].mean(axis=0)
-    assert top[0] > top[2]
-    assert bottom[2] > bottom[0]
-
-
-@pytest.mark.parametrize("value", [1.0, 1.3])
-def test_the_map_covers_half_the_image(value: float) -> None:
-    """Half of grey 100 and half of turbo's last colour; what is above 1 looks like 1."""
-    scored = ScoredImage(1.0, np.full((8, 8), value, dtype=np.float32))
-    panel = draw_panel(_sample("nut", None, 100), scored)
-    assert panel[-1, -1].tolist() == pytest.approx([111, 52, 51], abs=2)
-
-
-@pytest.mark.parametrize(("shape", "drawn"), [((1, 9000), (1, 1024)), ((9000, 1), (256, 1))])
-def test_a_panel_of_a_line_is_a_line(shape: tuple[int, int], drawn: tuple[int, int]) -> None:
-    """It does not shrink to nothing."""
-    line = Sample(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_), "x", "x", None)
-    assert draw_panel(line, _score([line])[0]).shape == (drawn[0], 3 * drawn[1], 3)
-
-
-def test_a_panel_of_a_very_wide_image_stays_small() -> None:
-    """A strip of steel sheet is drawn lower, not ten thousand pixels wide."""
-    strip = Sample(
-        np.zeros((20, 2000, 3), dtype=np.uint8),
-        np.zeros((20, 2000), dtype=np.bool_),
-        "steel",
-        "steel",
-        None,
-    )
-    panel = draw_panel(strip, _score([strip])[0])
-    assert panel.shape == (10, 3 * WIDTH_LIMIT_PX, 3)
 
 
 def test_figures_on_what_was_trained_on_are_not_called_zero_shot(
